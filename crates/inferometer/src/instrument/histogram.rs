@@ -1,0 +1,359 @@
+//! Histograms.
+
+use super::private::{Bind, Bound};
+use super::{Instrument, IntoF64, Owner, owner};
+use crate::grid::{self, Domain, Entry, Grid, LIMIT};
+use crate::registry::{Declaration, Declared, Kind, RegisterError, Series};
+use crate::storage::{self, Cells, Lease, Slot};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::time::Duration;
+
+/// A distribution: latencies, batch sizes, lengths.
+///
+/// What it observes is its type parameter: a [`Duration`] (the default), counted in nanoseconds and exposed in seconds;
+/// a `u64`, for tokens and bytes; or an `f64`. Its [`Buckets`](crate::Buckets) are exact for the classic and for the native exposition at
+/// once. A record adds to a bucket and to the sum, both in memory that only this thread writes.
+///
+/// Negative, infinite and NaN observations, and integers of 2^48 and more (78 hours in nanoseconds), are not recorded
+/// but counted in `inferometer_invalid_observations_total`.
+///
+/// ```
+/// use inferometer::{Histogram, Registry};
+/// use std::time::Duration;
+///
+/// let registry = Registry::new();
+/// let itl: Histogram = registry.histogram("inter_token_latency_seconds", &[])?;
+/// itl.record_n(Duration::from_millis(12), 8); // one step gave eight sequences a token each
+/// let snapshot = registry.snapshot();
+/// let seen = snapshot.histogram("inter_token_latency_seconds", &[]).unwrap();
+/// assert_eq!(seen.count(), 8);
+/// assert!((seen.quantile(0.5).unwrap() - 0.012).abs() < 0.001);
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
+pub struct Histogram<T: Observation = Duration> {
+    /// Released after the fields below are set.
+    slot: AtomicU32,
+    /// The position of the table's first entry, and the number of entries.
+    first: AtomicU32,
+    entries: AtomicU32,
+    table: AtomicPtr<Entry>,
+    /// For the cold path; null until it is known.
+    series: AtomicPtr<Series>,
+    owner: Owner,
+    observes: PhantomData<fn(T)>,
+}
+
+/// What a histogram can observe.
+pub trait Observation: Copy + fmt::Debug + private::Key + 'static {}
+
+impl Observation for Duration {}
+impl Observation for u64 {}
+impl Observation for f64 {}
+
+mod private {
+    use super::{Cells, Domain};
+    use crate::sync::AtomicU64;
+
+    /// How an observation finds its bucket and adds to the sum. Not for users.
+    pub trait Key {
+        #[doc(hidden)]
+        const DOMAIN: Domain;
+
+        /// What is compared with the bounds.
+        #[doc(hidden)]
+        fn key(self) -> u64;
+
+        /// The entry of the table.
+        #[doc(hidden)]
+        fn position(key: u64) -> u32;
+
+        /// Whether it may be recorded at all.
+        #[doc(hidden)]
+        fn is_valid(key: u64) -> bool;
+
+        /// Adds `n` such observations to a sum that only this thread writes.
+        #[doc(hidden)]
+        fn add_to_sum(key: u64, n: u64, cell: &AtomicU64);
+
+        /// The same in the cold path.
+        #[doc(hidden)]
+        fn add_to_cells(key: u64, n: u64, cells: Cells);
+    }
+}
+
+use private::Key;
+
+macro_rules! integer_key {
+    ($type:ty, $domain:expr, $key:expr) => {
+        impl Key for $type {
+            const DOMAIN: Domain = $domain;
+
+            #[inline(always)]
+            fn key(self) -> u64 {
+                $key(self)
+            }
+
+            #[inline(always)]
+            fn position(key: u64) -> u32 {
+                grid::position_of_integer(key)
+            }
+
+            fn is_valid(key: u64) -> bool {
+                key < LIMIT
+            }
+
+            #[inline(always)]
+            fn add_to_sum(key: u64, n: u64, cell: &crate::sync::AtomicU64) {
+                storage::add_own(cell, key.wrapping_mul(n));
+            }
+
+            fn add_to_cells(key: u64, n: u64, cells: Cells) {
+                cells.add(0, key.wrapping_mul(n));
+            }
+        }
+    };
+}
+
+integer_key!(u64, Domain::Integers, |value| value);
+integer_key!(Duration, Domain::Nanoseconds, |value: Duration| {
+    // A duration past the limit must stay past it: as_nanos() as u64 could wrap around to a small one.
+    value.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(value.subsec_nanos()))
+});
+
+impl Key for f64 {
+    const DOMAIN: Domain = Domain::Floats;
+
+    #[inline(always)]
+    fn key(self) -> u64 {
+        self.to_bits()
+    }
+
+    #[inline(always)]
+    fn position(key: u64) -> u32 {
+        grid::position_of_float(key)
+    }
+
+    fn is_valid(key: u64) -> bool {
+        let value = f64::from_bits(key);
+        value >= 0.0 && value.is_finite()
+    }
+
+    #[inline(always)]
+    fn add_to_sum(key: u64, n: u64, cell: &crate::sync::AtomicU64) {
+        storage::add_own_f64(cell, f64::from_bits(key) * n as f64);
+    }
+
+    fn add_to_cells(key: u64, n: u64, cells: Cells) {
+        cells.add_f64(0, f64::from_bits(key) * n as f64);
+    }
+}
+
+impl<T: Observation> Histogram<T> {
+    #[doc(hidden)]
+    pub const fn declared(declaration: &'static Declaration) -> Self {
+        Self::unbound(Slot::UNREGISTERED, Owner::Declared(declaration))
+    }
+
+    const fn unbound(slot: Slot, owner: Owner) -> Self {
+        Histogram {
+            slot: AtomicU32::new(slot.bits()),
+            first: AtomicU32::new(0),
+            entries: AtomicU32::new(0),
+            table: AtomicPtr::new(ptr::null_mut()),
+            series: AtomicPtr::new(ptr::null_mut()),
+            owner,
+            observes: PhantomData,
+        }
+    }
+
+    /// A handle of its own: `Send`, for use across threads and `.await`. It keeps the series from being reused.
+    #[must_use]
+    pub fn handle(&self) -> Histogram<T> {
+        self.clone()
+    }
+
+    /// Records each of `values`.
+    pub fn record_slice(&self, values: &[T]) {
+        for value in values {
+            self.add(value.key(), 1);
+        }
+    }
+
+    #[inline(always)]
+    fn add(&self, key: u64, n: u64) {
+        if cfg!(inferometer_off) {
+            return;
+        }
+        let slot = Slot::from_bits(self.slot.load(Acquire));
+        let chunk = storage::chunk(slot);
+        let at = T::position(key).wrapping_sub(self.first.load(Relaxed));
+        if chunk.is_null() || at >= self.entries.load(Relaxed) {
+            return self.add_cold(key, n);
+        }
+        let table = self.table.load(Relaxed).cast_const();
+        // SAFETY: validity: the table has `entries` entries and `at` is below that. It belongs to the grid of a series that
+        // this histogram owns a share of or has pinned. Aliasing: a grid is never written to.
+        let entry = unsafe { &*table.add(at as usize) };
+        let bucket = grid::index_in(entry, key);
+        T::add_to_sum(key, n, storage::cell(chunk, slot.offset()));
+        storage::add_own(storage::cell(chunk, slot.offset() + 1 + bucket), n);
+    }
+
+    /// For what is not registered yet, the first record of a thread, and values outside the table: zero, very large and
+    /// very small ones, and those that are not valid.
+    #[cold]
+    #[inline(never)]
+    fn add_cold(&self, key: u64, n: u64) {
+        if !T::is_valid(key) {
+            return crate::self_metrics::count_invalid(n);
+        }
+        let Some((grid, slot)) = self.registered() else { return storage::drop_record() };
+        let bucket = grid.search(key);
+        match storage::touch(slot) {
+            Some(cells) => {
+                T::add_to_cells(key, n, cells);
+                cells.add(1 + bucket, n);
+            }
+            None => storage::drop_record(),
+        }
+    }
+
+    /// The grid and the slot, found if need be.
+    fn registered(&self) -> Option<(&Grid, Slot)> {
+        let slot = Slot::from_bits(self.slot.load(Acquire));
+        // SAFETY: validity: a pointer that is not null points to a series that this histogram owns a share of or has
+        // pinned. Aliasing: a series is shared.
+        let known = unsafe { self.series.load(Relaxed).as_ref() };
+        let (series, slot) = match known {
+            Some(series) if slot.is_registered() => (series, slot),
+            _ => match self.owner.resolve::<Self>(slot) {
+                Ok((series, member)) => self.pin(series, member),
+                Err(slot) => {
+                    self.slot.store(slot.bits(), Relaxed);
+                    return None;
+                }
+            },
+        };
+        series.family.grid.as_deref().map(|grid| (grid, slot))
+    }
+
+    fn pin(&self, series: Arc<Series>, member: usize) -> (&'static Series, Slot) {
+        let series = owner::pin(series);
+        let slot = self.point_to(series, series.lease().map_or(Slot::REFUSED, Lease::slot), member);
+        (series, slot)
+    }
+
+    /// Sets the fields of the fast path. Threads that do so at the same time store the same values.
+    #[inline(always)]
+    fn point_to(&self, series: &Series, first_slot: Slot, member: usize) -> Slot {
+        let slot = first_slot.add(member * series.family.stride);
+        if let Some(grid) = &series.family.grid {
+            let (table, first) = grid.table();
+            self.first.store(first, Relaxed);
+            self.entries.store(table.len() as u32, Relaxed);
+            self.table.store(table.as_ptr().cast_mut(), Relaxed);
+        }
+        self.series.store(ptr::from_ref(series).cast_mut(), Relaxed);
+        self.slot.store(slot.bits(), Release);
+        slot
+    }
+}
+
+impl Histogram<Duration> {
+    /// Records a duration.
+    #[inline(always)]
+    pub fn record(&self, value: Duration) {
+        self.add(value.key(), 1);
+    }
+
+    /// Records a duration `n` times, at the cost of once: the time of one step, say, that `n` sequences went through.
+    #[inline(always)]
+    pub fn record_n(&self, value: Duration, n: u64) {
+        self.add(value.key(), n);
+    }
+
+    /// Records a number of nanoseconds.
+    #[inline(always)]
+    pub fn record_nanos(&self, nanos: u64) {
+        self.add(nanos, 1);
+    }
+}
+
+impl Histogram<u64> {
+    /// Records an integer.
+    #[inline(always)]
+    pub fn record(&self, value: u64) {
+        self.add(value, 1);
+    }
+
+    /// Records an integer `n` times, at the cost of once.
+    #[inline(always)]
+    pub fn record_n(&self, value: u64, n: u64) {
+        self.add(value, n);
+    }
+}
+
+impl Histogram<f64> {
+    /// Records a number; a duration is recorded in seconds.
+    #[inline(always)]
+    pub fn record(&self, value: impl IntoF64) {
+        self.add(value.into_f64().key(), 1);
+    }
+
+    /// Records a number `n` times, at the cost of once.
+    #[inline(always)]
+    pub fn record_n(&self, value: impl IntoF64, n: u64) {
+        self.add(value.into_f64().key(), n);
+    }
+
+    /// The same under the name that it has in the `metrics` crate.
+    #[inline(always)]
+    pub fn record_many(&self, value: impl IntoF64, count: usize) {
+        self.record_n(value, count as u64);
+    }
+}
+
+impl<T: Observation> Instrument for Histogram<T> {
+    const KIND: Kind = Kind::Histogram;
+}
+
+impl<T: Observation> Bind for Histogram<T> {
+    const DOMAIN: Domain = T::DOMAIN;
+
+    #[inline(always)]
+    fn bind(bound: Bound<'_>) -> Self {
+        let histogram = Self::unbound(Slot::UNREGISTERED, bound.owner);
+        histogram.point_to(bound.series, bound.slot, bound.member);
+        histogram
+    }
+
+    #[inline(always)]
+    fn detached() -> Self {
+        Self::unbound(Slot::REFUSED, Owner::Nowhere)
+    }
+}
+
+impl<T: Observation> Clone for Histogram<T> {
+    fn clone(&self) -> Self {
+        self.owner.handle()
+    }
+}
+
+impl<T: Observation> Declared for Histogram<T> {
+    fn register(&self) -> Result<(), RegisterError> {
+        if let Some((series, member)) = self.owner.series::<Self>()? {
+            self.pin(series, member);
+        }
+        Ok(())
+    }
+}
+
+impl<T: Observation> fmt::Debug for Histogram<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Histogram").field(&self.owner).finish()
+    }
+}

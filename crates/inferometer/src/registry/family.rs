@@ -1,0 +1,325 @@
+//! A family: a name, its description, and its series by their labels.
+
+use super::Kind;
+use super::error::RegisterError;
+use super::series::{Series, Store};
+use crate::grid::Grid;
+use crate::label::{Labels, Packed};
+use crate::storage::{POOL, Shape};
+use crate::unit::Unit;
+use crossbeam_utils::CachePadded;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// The value of a label that stands for all the values past a family's limit.
+pub(crate) const OTHER: &str = "other";
+
+/// A family of series of one kind under one name.
+#[derive(Debug)]
+pub(crate) struct Family {
+    /// As exposed, without the registry's prefix.
+    pub(crate) name: String,
+    /// As registered; differs when it has dots.
+    pub(crate) given_name: String,
+    pub(crate) kind: Kind,
+    pub(crate) description: OnceLock<Description>,
+    pub(crate) labels: Box<[LabelName]>,
+    /// How many combinations the closed labels have: so many members has each series.
+    pub(crate) width: usize,
+    /// How many cells each member has.
+    pub(crate) stride: usize,
+    pub(crate) grid: Option<Arc<Grid>>,
+    /// Names this family in the thread-local caches of labels.
+    pub(crate) tag: u32,
+    /// How many series the family may have before further ones go to one called `other`.
+    max_series: usize,
+    /// How many series the registry has, and may have, all families together.
+    budget: Arc<AtomicUsize>,
+    /// How often a label set was refused a series of its own.
+    pub(crate) refused: AtomicU64,
+    table: Mutex<Table>,
+}
+
+/// What a family is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Description {
+    pub(crate) help: String,
+    pub(crate) unit: Option<Unit>,
+}
+
+/// A label's name, and where its values come from.
+#[derive(Clone, Debug)]
+pub(crate) struct LabelName {
+    pub(crate) name: String,
+    pub(crate) source: LabelSource,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LabelSource {
+    /// The open label at this place among a series' open labels.
+    Open(usize),
+    /// A closed set: the member's number divided by `step`, modulo `size`, is the index of the value.
+    Closed { step: usize, size: usize, field: usize, text: fn(usize, usize) -> &'static str },
+}
+
+/// The label names and values are equal when this is.
+impl PartialEq for LabelName {
+    fn eq(&self, other: &Self) -> bool {
+        let shape = |label: &Self| match label.source {
+            LabelSource::Open(at) => (true, at, 0),
+            LabelSource::Closed { step, size, .. } => (false, step, size),
+        };
+        self.name == other.name && shape(self) == shape(other)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    by_labels: HashSet<ByLabels>,
+    /// In the order of creation. A scrape takes a clone of the `Arc`, so adding to the list copies it once a scrape.
+    list: Arc<Vec<Arc<Series>>>,
+    /// Whether there are removed series whose handles were still alive at the last look.
+    removed: bool,
+}
+
+/// A series, hashed and compared by its open labels.
+#[derive(Debug)]
+struct ByLabels(Arc<Series>);
+
+impl<'a> Borrow<dyn Labels + 'a> for ByLabels {
+    fn borrow(&self) -> &(dyn Labels + 'a) {
+        &self.0.labels
+    }
+}
+
+impl Hash for ByLabels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let labels: &dyn Labels = self.borrow();
+        labels.hash(state);
+    }
+}
+
+impl PartialEq for ByLabels {
+    fn eq(&self, other: &Self) -> bool {
+        let (a, b): (&dyn Labels, &dyn Labels) = (self.borrow(), other.borrow());
+        a == b
+    }
+}
+
+impl Eq for ByLabels {}
+
+/// What a new family is to be.
+pub(crate) struct Design {
+    pub(crate) name: String,
+    pub(crate) given_name: String,
+    pub(crate) kind: Kind,
+    pub(crate) labels: Box<[LabelName]>,
+    pub(crate) width: usize,
+    pub(crate) grid: Option<Arc<Grid>>,
+    pub(crate) max_series: usize,
+}
+
+impl Family {
+    pub(crate) fn new(design: Design, budget: Arc<AtomicUsize>) -> Self {
+        let stride = match (design.kind, &design.grid) {
+            (Kind::Histogram, Some(grid)) => 1 + grid.len(), // the sum stands first
+            (Kind::UpDownCounter, _) => 2,                   // decrements, increments
+            _ => 1,
+        };
+        Family {
+            name: design.name,
+            given_name: design.given_name,
+            kind: design.kind,
+            description: OnceLock::new(),
+            labels: design.labels,
+            width: design.width,
+            stride,
+            grid: design.grid,
+            tag: new_tag(),
+            max_series: design.max_series,
+            budget,
+            refused: AtomicU64::new(0),
+            table: Mutex::new(Table::default()),
+        }
+    }
+
+    /// How many of the labels are open.
+    pub(crate) fn open_labels(&self) -> usize {
+        self.labels.iter().filter(|label| matches!(label.source, LabelSource::Open(_))).count()
+    }
+
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn mutex(&self) -> &Mutex<Table> {
+        &self.table
+    }
+
+    /// The series now listed, in the order of their creation.
+    pub(crate) fn series(&self) -> Arc<Vec<Arc<Series>>> {
+        Arc::clone(&self.table().list)
+    }
+
+    /// The series with these open labels, made if need be. Past the limit it is the one called `other`.
+    pub(crate) fn get_or_create(self: &Arc<Self>, labels: &dyn Labels) -> Result<Arc<Series>, RegisterError> {
+        let mut table = self.table();
+        if let Some(ByLabels(series)) = table.by_labels.get(labels) {
+            let series = Arc::clone(series);
+            if !series.is_hidden() {
+                return Ok(series);
+            }
+            // The table and the list own one count each, and this look one.
+            if Arc::strong_count(&series) > 3 {
+                series.restart_if_hidden();
+                return Ok(series);
+            }
+            self.drop_series(&mut table, &series);
+        }
+        let full = table.list.len() >= self.max_series;
+        // The limit of the whole registry is not worth a series' failure: what is past it goes to `other` as well.
+        if (full || self.budget.load(Relaxed) == 0) && labels.len() > 0 {
+            self.refused.fetch_add(1, Relaxed);
+            return self.other(&mut table, labels.len());
+        }
+        self.create(&mut table, labels, None)
+    }
+
+    /// A series whose value is computed.
+    pub(crate) fn create_function(
+        self: &Arc<Self>,
+        labels: &dyn Labels,
+        value: Box<dyn Fn() -> f64 + Send + Sync>,
+    ) -> Result<(), RegisterError> {
+        let mut table = self.table();
+        if table.by_labels.contains(labels) {
+            return Err(RegisterError::Taken { name: self.name.clone() });
+        }
+        if self.budget.load(Relaxed) == 0 {
+            return Err(RegisterError::TooManySeries);
+        }
+        self.create(&mut table, labels, Some(value)).map(drop)
+    }
+
+    /// Where everything goes that is past the limit.
+    fn other(self: &Arc<Self>, table: &mut Table, labels: usize) -> Result<Arc<Series>, RegisterError> {
+        let texts = vec![OTHER; labels];
+        let key: &dyn Labels = &SliceLabels(&texts);
+        if let Some(ByLabels(series)) = table.by_labels.get(key) {
+            series.restart_if_hidden();
+            return Ok(Arc::clone(series));
+        }
+        log::warn!(
+            "metric {}: more than {} series; further label values are counted in one series called {OTHER:?}",
+            self.name,
+            table.list.len()
+        );
+        self.create(table, key, None)
+    }
+
+    fn create(
+        self: &Arc<Self>,
+        table: &mut Table,
+        labels: &dyn Labels,
+        function: Option<Box<dyn Fn() -> f64 + Send + Sync>>,
+    ) -> Result<Arc<Series>, RegisterError> {
+        let (store, baseline) = match (function, self.kind) {
+            (Some(value), _) => (Store::Function(value), Default::default()),
+            (None, Kind::Gauge) => {
+                let gauges = (0..self.width).map(|_| CachePadded::new(AtomicU64::new(0))).collect();
+                (Store::Gauges(gauges), Default::default())
+            }
+            (None, kind) => {
+                let float = self.grid.as_ref().is_some_and(|grid| grid.domain.has_float_sum());
+                let cells = self.width.checked_mul(self.stride).and_then(|cells| u32::try_from(cells).ok());
+                let shape = Shape {
+                    cells: cells.ok_or(RegisterError::StorageFull)?,
+                    float_every: if float { self.stride as u32 } else { 0 },
+                };
+                let (lease, baseline) = POOL.lease(shape).map_err(|_| RegisterError::StorageFull)?;
+                let raised = if kind == Kind::Counter { self.width } else { 0 };
+                (Store::Cells(lease, (0..raised).map(|_| AtomicU64::new(0)).collect()), baseline)
+            }
+        };
+        let series = Arc::new(Series::new(Arc::clone(self), Packed::new(labels), store, baseline));
+        table.by_labels.insert(ByLabels(Arc::clone(&series)));
+        Arc::make_mut(&mut table.list).push(Arc::clone(&series));
+        // Saturating: `other` series are made past the limit too.
+        let _ = self.budget.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(1)));
+        Ok(series)
+    }
+
+    /// Removes the series for which `remove` answers yes. A series whose handles are still alive is hidden instead,
+    /// and dropped when they have gone.
+    pub(crate) fn remove_where(&self, mut remove: impl FnMut(&Series) -> bool) -> usize {
+        let mut table = self.table();
+        let list = Arc::clone(&table.list);
+        let mut removed = 0;
+        for series in list.iter().filter(|series| !series.is_hidden() && remove(series)) {
+            series.hide();
+            removed += 1;
+        }
+        drop(list);
+        table.removed |= removed > 0;
+        self.sweep_table(&mut table);
+        removed
+    }
+
+    /// Drops removed series whose last handle has gone.
+    pub(crate) fn sweep(&self) {
+        let mut table = self.table();
+        if table.removed {
+            self.sweep_table(&mut table);
+        }
+    }
+
+    fn sweep_table(&self, table: &mut Table) {
+        let gone: Vec<Arc<Series>> = {
+            // Two owners and no third: the table and the list. New ones can come from the table only, whose lock is
+            // held. A count that falls at this very moment is seen by the next sweep.
+            let unowned = |series: &&Arc<Series>| Arc::strong_count(series) == 2 && series.is_hidden();
+            table.list.iter().filter(unowned).cloned().collect()
+        };
+        for series in &gone {
+            self.drop_series(table, series);
+        }
+        table.removed = table.list.iter().any(|series| series.is_hidden());
+    }
+
+    /// Lets go of all series, when the registry goes. Handles that are still alive go on recording, unseen.
+    pub(crate) fn clear(&self) {
+        let mut table = self.table();
+        table.by_labels.clear();
+        table.list = Arc::default();
+    }
+
+    fn drop_series(&self, table: &mut Table, series: &Arc<Series>) {
+        let labels: &dyn Labels = &series.labels;
+        table.by_labels.remove(labels);
+        Arc::make_mut(&mut table.list).retain(|other| !Arc::ptr_eq(other, series));
+        let _ = self.budget.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(1)));
+    }
+}
+
+/// A slice of label values as a sized type, so that it can be a trait object.
+pub(crate) struct SliceLabels<'a>(pub(crate) &'a [&'a str]);
+
+impl Labels for SliceLabels<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn get(&self, index: usize) -> &str {
+        self.0[index]
+    }
+}
+
+/// A number that names a family, or one order of its labels, in the thread-local caches. Never 0.
+pub(crate) fn new_tag() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    NEXT.fetch_add(1, Relaxed)
+}

@@ -1,0 +1,473 @@
+//! The directory: families by name, and the rules that apply to all of them.
+
+mod declaration;
+mod error;
+mod family;
+#[cfg(unix)]
+mod fork;
+mod matcher;
+pub(crate) mod name;
+mod series;
+
+pub use declaration::{DECLARATIONS, Declaration, Declared};
+pub use error::RegisterError;
+pub(crate) use family::{Family, LabelName, LabelSource, SliceLabels, new_tag};
+pub use matcher::Matcher;
+pub use name::NameError;
+pub(crate) use series::{Series, Store, Sum};
+
+use crate::grid::{Buckets, Domain, Grid};
+use crate::label::LabelSet;
+use crate::unit::Unit;
+use family::{Description, Design};
+use matcher::BucketRules;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Release};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+/// What a family's series are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Only goes up.
+    Counter,
+    /// Goes up and down by steps, from many threads; exposed as a gauge.
+    UpDownCounter,
+    /// Is set.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+impl Kind {
+    /// `counter`, `up-down counter`, `gauge` or `histogram`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::UpDownCounter => "up-down counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of metric families, exposed together.
+///
+/// There is one for the process, [`Registry::global`], which the macros and the `#[metric]` statics use. Tests, and
+/// programs that run several engines, make their own. Clones are the same registry.
+///
+/// ```
+/// use inferometer::{Counter, Registry};
+///
+/// let registry = Registry::new();
+/// let requests: Counter = registry.counter("requests_total", &[("model_name", "llama")])?;
+/// requests.increment(2);
+/// assert_eq!(registry.snapshot().counter("requests_total", &[]), Some(2));
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
+#[derive(Clone)]
+pub struct Registry {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    directory: Mutex<Directory>,
+    /// Counts changes of the directory and of names, so that encoders know when to look again.
+    pub(crate) generation: AtomicU64,
+    /// How many series may still be made.
+    budget: Arc<AtomicUsize>,
+}
+
+#[derive(Default)]
+pub(crate) struct Directory {
+    by_name: HashMap<String, Arc<Family>>,
+    list: Arc<Vec<Arc<Family>>>,
+    descriptions: HashMap<String, Description>,
+    rules: BucketRules,
+    pub(crate) scope: Arc<Scope>,
+    /// The lock that orders scrapes, with the fork epoch that it belongs to: a child of a fork must not wait for a
+    /// scrape that goes on in its parent.
+    reader: (usize, Arc<Mutex<crate::snapshot::Scratch>>),
+}
+
+/// What applies to all families of a registry.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    pub(crate) prefix: String,
+    pub(crate) labels: Vec<(String, String)>,
+}
+
+/// What a registration asks for.
+pub(crate) struct Request<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) help: &'a str,
+    pub(crate) unit: Option<Unit>,
+    pub(crate) kind: Kind,
+    pub(crate) labels: RequestLabels<'a>,
+    /// For histograms.
+    pub(crate) domain: Domain,
+    pub(crate) buckets: Option<&'a Buckets>,
+    pub(crate) max_series: Option<usize>,
+}
+
+pub(crate) enum RequestLabels<'a> {
+    /// Open labels only.
+    Open(&'a [&'a str]),
+    /// Those of a label set.
+    Set(Vec<LabelName>),
+}
+
+impl Registry {
+    /// How many series a family may have before further label values are counted in one series called `other`.
+    pub const DEFAULT_MAX_SERIES_PER_FAMILY: usize = 1_000;
+
+    /// How many series a registry holds.
+    pub const MAX_SERIES: usize = 10_000;
+
+    /// An empty registry.
+    pub fn new() -> Self {
+        let inner = Arc::new(Inner {
+            directory: Mutex::new(Directory::default()),
+            generation: AtomicU64::new(1),
+            budget: Arc::new(AtomicUsize::new(Self::MAX_SERIES)),
+        });
+        let mut all = all_registries();
+        all.retain(|registry| registry.strong_count() > 0);
+        all.push(Arc::downgrade(&inner));
+        drop(all);
+        #[cfg(unix)]
+        fork::watch();
+        Registry { inner }
+    }
+
+    /// The registry of the process.
+    ///
+    /// The first call registers all `#[metric]` statics that are linked into the program.
+    pub fn global() -> &'static Registry {
+        static GLOBAL: OnceLock<Registry> = OnceLock::new();
+        static DECLARED: OnceLock<()> = OnceLock::new();
+        let registry = GLOBAL.get_or_init(Registry::new);
+        // Apart from making the registry, because registering asks for it.
+        if DECLARED.set(()).is_ok() {
+            crate::self_metrics::register(registry);
+            for declared in DECLARATIONS {
+                if let Err(error) = declared.register() {
+                    log::error!("a declared metric is not exposed: {error}");
+                }
+            }
+        }
+        registry
+    }
+
+    /// Puts `prefix` in front of the name of every family of this registry, from the next scrape on.
+    ///
+    /// # Errors
+    /// When the prefix is not the beginning of a name.
+    pub fn set_prefix(&self, prefix: &str) -> Result<(), RegisterError> {
+        if !prefix.is_empty() {
+            // A prefix may end in what a whole name may not.
+            let example = format!("{prefix}x");
+            name::check_metric_name(&example)
+                .map_err(|error| RegisterError::Name { name: prefix.to_owned(), error })?;
+        }
+        let mut directory = self.directory();
+        Arc::make_mut(&mut directory.scope).prefix = name::escape(prefix).into_owned();
+        self.changed();
+        Ok(())
+    }
+
+    /// Gives every series of this registry these labels, from the next scrape on.
+    ///
+    /// # Errors
+    /// When a name is not allowed, or is a label of one of the families.
+    pub fn set_constant_labels(&self, labels: &[(&str, &str)]) -> Result<(), RegisterError> {
+        let names: Vec<&str> = labels.iter().map(|&(name, _)| name).collect();
+        let refuse = |error| RegisterError::Label { name: "(constant labels)".to_owned(), error };
+        name::check_label_names(&names).map_err(refuse)?;
+        let mut directory = self.directory();
+        for family in directory.list.iter() {
+            if family.labels.iter().any(|label| names.contains(&label.name.as_str())) {
+                let error = NameError::DuplicateLabel;
+                return Err(RegisterError::Label { name: family.name.clone(), error });
+            }
+        }
+        Arc::make_mut(&mut directory.scope).labels =
+            labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        self.changed();
+        Ok(())
+    }
+
+    /// Chooses the buckets of histograms that are registered later without any of their own, by name: a full name goes
+    /// before a prefix, a prefix before a suffix, and a longer text before a shorter one.
+    ///
+    /// # Errors
+    /// When the buckets are not valid.
+    pub fn set_buckets(&self, names: Matcher, buckets: Buckets) -> Result<(), RegisterError> {
+        buckets.check().map_err(|error| RegisterError::Buckets { name: format!("{names:?}"), error })?;
+        self.directory().rules.set(names, buckets);
+        Ok(())
+    }
+
+    /// Sets the help text, and the unit, of a metric that has none yet; before or after it is registered. The first
+    /// description stays.
+    ///
+    /// # Errors
+    /// When the name is not allowed or the unit contradicts it.
+    pub fn describe(&self, name: &str, unit: Option<Unit>, help: &str) -> Result<(), RegisterError> {
+        let refuse = |error| RegisterError::Name { name: name.to_owned(), error };
+        name::check_metric_name(name).map_err(refuse)?;
+        name::check_unit(name, unit).map_err(refuse)?;
+        let name = name::escape(name).into_owned();
+        let description = Description { help: help.to_owned(), unit: unit.or(Unit::from_name(&name)) };
+        let mut directory = self.directory();
+        if let Some(family) = directory.by_name.get(&name) {
+            let _ = family.description.set(description); // the first stays
+        } else {
+            directory.descriptions.entry(name).or_insert(description);
+        }
+        self.changed();
+        Ok(())
+    }
+
+    /// Removes the series of all families that have all these labels, and says how many that were: the model that is
+    /// unloaded, say. A series whose handles are still alive is listed again should they record something.
+    ///
+    /// With no labels it removes nothing.
+    pub fn unregister(&self, labels: &[(&str, &str)]) -> usize {
+        if labels.is_empty() {
+            return 0;
+        }
+        let families = self.families();
+        let removed = families.iter().map(|family| {
+            family.remove_where(|series| {
+                (0..family.width).all(|member| {
+                    labels.iter().all(|&(name, value)| family.label_value(series, member, name) == Some(value))
+                })
+            })
+        });
+        let removed = removed.sum();
+        if removed > 0 {
+            // Caches let go of what is removed when they see the new generation.
+            crate::label::cache::invalidate();
+            self.changed();
+        }
+        removed
+    }
+
+    pub(crate) fn directory(&self) -> MutexGuard<'_, Directory> {
+        self.inner.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn changed(&self) {
+        self.inner.generation.fetch_add(1, Release);
+    }
+
+    /// Changes whenever a family, a description or the scope does.
+    pub(crate) fn generation(&self) -> u64 {
+        self.inner.generation.load(Acquire)
+    }
+
+    pub(crate) fn families(&self) -> Arc<Vec<Arc<Family>>> {
+        Arc::clone(&self.directory().list)
+    }
+
+    pub(crate) fn scope(&self) -> Arc<Scope> {
+        Arc::clone(&self.directory().scope)
+    }
+
+    /// The lock that orders the scrapes of this registry.
+    pub(crate) fn reader(&self) -> Arc<Mutex<crate::snapshot::Scratch>> {
+        let epoch = crate::storage::POOL.epoch();
+        let mut directory = self.directory();
+        if directory.reader.0 != epoch {
+            directory.reader = (epoch, Arc::default());
+        }
+        Arc::clone(&directory.reader.1)
+    }
+
+    /// The family that is asked for, made if need be.
+    pub(crate) fn family(&self, request: &Request<'_>) -> Result<Arc<Family>, RegisterError> {
+        let refuse = |error| RegisterError::Name { name: request.name.to_owned(), error };
+        name::check_metric_name(request.name).map_err(refuse)?;
+        name::check_unit(request.name, request.unit).map_err(refuse)?;
+        let exposed = name::escape(request.name);
+        let mut directory = self.directory();
+        if let Some(family) = directory.by_name.get(exposed.as_ref()) {
+            return agree(family, request);
+        }
+        let labels = request.labels.to_names();
+        let names: Vec<&str> = labels.iter().map(|label| label.name.as_str()).collect();
+        let refuse = |error| RegisterError::Label { name: request.name.to_owned(), error };
+        name::check_label_names(&names).map_err(refuse)?;
+        if directory.scope.labels.iter().any(|(name, _)| names.contains(&name.as_str())) {
+            return Err(refuse(NameError::DuplicateLabel));
+        }
+        let grid = match request.kind {
+            Kind::Histogram => {
+                let buckets = request.buckets.or(directory.rules.get(&exposed)).unwrap_or(&Buckets::DEFAULT);
+                let refuse = |error| RegisterError::Buckets { name: request.name.to_owned(), error };
+                buckets.check().map_err(refuse)?;
+                Some(Grid::shared(request.domain, buckets))
+            }
+            _ => None,
+        };
+        let width = labels.iter().map(LabelName::size).product();
+        let design = Design {
+            name: exposed.clone().into_owned(),
+            given_name: request.name.to_owned(),
+            kind: request.kind,
+            labels,
+            width,
+            grid,
+            max_series: request.max_series.unwrap_or(Self::DEFAULT_MAX_SERIES_PER_FAMILY),
+        };
+        let family = Arc::new(Family::new(design, Arc::clone(&self.inner.budget)));
+        let described = directory.descriptions.remove(exposed.as_ref());
+        let own = (!request.help.is_empty() || request.unit.is_some()).then(|| Description {
+            help: request.help.to_owned(),
+            unit: request.unit.or(Unit::from_name(&exposed)),
+        });
+        if let Some(description) = own.or(described) {
+            let _ = family.description.set(description); // the family is new: nobody else has set it
+        }
+        directory.by_name.insert(exposed.into_owned(), Arc::clone(&family));
+        Arc::make_mut(&mut directory.list).push(Arc::clone(&family));
+        self.changed();
+        Ok(family)
+    }
+}
+
+/// Whether a family that exists is what is asked for. To be called under the directory's lock, so that a fork cannot
+/// come between.
+fn agree(family: &Arc<Family>, request: &Request<'_>) -> Result<Arc<Family>, RegisterError> {
+    let name = || request.name.to_owned();
+    if family.given_name != request.name {
+        return Err(RegisterError::SameWhenEscaped { name: name(), registered: family.given_name.clone() });
+    }
+    if family.kind != request.kind {
+        return Err(RegisterError::OtherKind { name: name(), registered: family.kind });
+    }
+    let same_labels = match &request.labels {
+        RequestLabels::Set(labels) => family.labels[..] == labels[..],
+        // In any order: the caller maps them.
+        RequestLabels::Open(names) => {
+            family.open_labels() == family.labels.len()
+                && names.len() == family.labels.len()
+                && family.labels.iter().all(|label| names.contains(&label.name.as_str()))
+        }
+    };
+    if !same_labels {
+        let registered = family.labels.iter().map(|label| label.name.clone()).collect();
+        return Err(RegisterError::OtherLabels { name: name(), registered });
+    }
+    if let Some(grid) = &family.grid {
+        let other = match request.buckets {
+            Some(buckets) => !Arc::ptr_eq(grid, &Grid::shared(request.domain, buckets)),
+            None => grid.domain != request.domain,
+        };
+        if other {
+            return Err(RegisterError::OtherBuckets { name: name() });
+        }
+    }
+    if !request.help.is_empty() {
+        let unit = request.unit.or(Unit::from_name(&family.name));
+        let description = Description { help: request.help.to_owned(), unit };
+        if family.description.get_or_init(|| description).help != request.help {
+            return Err(RegisterError::OtherHelp { name: name() });
+        }
+    }
+    Ok(Arc::clone(family))
+}
+
+impl LabelName {
+    pub(crate) fn size(&self) -> usize {
+        match self.source {
+            LabelSource::Open(_) => 1,
+            LabelSource::Closed { size, .. } => size,
+        }
+    }
+}
+
+impl Family {
+    /// The value of the label `name` of a member of a series.
+    pub(crate) fn label_value<'s>(&self, series: &'s Series, member: usize, name: &str) -> Option<&'s str> {
+        let label = self.labels.iter().find(|label| label.name == name)?;
+        Some(label.source.value(series, member))
+    }
+}
+
+impl LabelSource {
+    /// The value of this label in a member of a series.
+    pub(crate) fn value(self, series: &Series, member: usize) -> &str {
+        use crate::label::Labels as _;
+        match self {
+            LabelSource::Open(at) => series.labels.get(at),
+            LabelSource::Closed { step, size, field, text } => text(field, member / step % size),
+        }
+    }
+}
+
+impl RequestLabels<'_> {
+    /// The labels of a label set.
+    pub(crate) fn of_set<L: LabelSet>() -> Self {
+        let mut step = L::WIDTH;
+        let mut open = 0;
+        let labels = L::NAMES.iter().zip(L::SIZES).enumerate();
+        let labels = labels.map(|(field, (name, &size))| {
+            let source = if size == 0 {
+                open += 1;
+                LabelSource::Open(open - 1)
+            } else {
+                step /= size;
+                LabelSource::Closed { step, size, field, text: L::closed_text }
+            };
+            LabelName { name: (*name).to_owned(), source }
+        });
+        RequestLabels::Set(labels.collect())
+    }
+
+    fn to_names(&self) -> Box<[LabelName]> {
+        match self {
+            RequestLabels::Set(labels) => labels.clone().into(),
+            RequestLabels::Open(names) => names
+                .iter()
+                .enumerate()
+                .map(|(at, name)| LabelName { name: (*name).to_owned(), source: LabelSource::Open(at) })
+                .collect(),
+        }
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Registry::new()
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.families().iter().map(|family| family.name.clone()).collect();
+        f.debug_struct("Registry").field("families", &names).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Families and series own each other.
+        let directory = self.directory.get_mut().unwrap_or_else(PoisonError::into_inner);
+        directory.list.iter().for_each(|family| family.clear());
+    }
+}
+
+/// Every registry that is alive, for `fork`.
+fn all_registries() -> MutexGuard<'static, Vec<Weak<Inner>>> {
+    static ALL: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
+    ALL.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,243 @@
+//! A series: its labels, its cells, and what a scrape must remember about it.
+
+use super::family::Family;
+use crate::label::Packed;
+use crate::storage::{Baseline, Lease};
+use crossbeam_utils::CachePadded;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The series of one tuple of open label values: one for each combination of the closed labels, side by side.
+///
+/// Whoever can record into a series holds an `Arc` of it, or pins one for ever. When the last one goes, the lease
+/// returns the cells.
+pub(crate) struct Series {
+    pub(crate) family: Arc<Family>,
+    pub(crate) labels: Packed,
+    pub(crate) store: Store,
+    /// When the series began, in milliseconds since 1970.
+    started: AtomicU64,
+    /// Whether `life` says anything. A scrape takes no lock for a counter that was never removed nor reused.
+    eventful: AtomicBool,
+    life: OnceLock<Box<Mutex<Life>>>,
+}
+
+/// Where the values are.
+pub(crate) enum Store {
+    /// In the slabs. For each counter a shared cell besides, which [`Counter::absolute`](crate::Counter::absolute) raises.
+    Cells(Lease, Box<[AtomicU64]>),
+    /// Gauges: the bits of floats, written by all threads, each on its own cache line.
+    Gauges(Box<[CachePadded<AtomicU64>]>),
+    /// Computed when the series is read.
+    Function(Box<dyn Fn() -> f64 + Send + Sync>),
+}
+
+/// What happened to a series.
+#[derive(Debug, Default)]
+struct Life {
+    /// What the cells held when the series began.
+    baseline: Baseline,
+    /// The fingerprint of the values when the series was removed. It is listed again when they change.
+    hidden_at: Option<u64>,
+    /// For each histogram, the sum as far as it was followed.
+    sums: Vec<WideSum>,
+}
+
+/// A sum that outgrows 64 bits: a u64 of nanoseconds wraps after some weeks of a thousand concurrent requests.
+#[derive(Clone, Copy, Debug, Default)]
+struct WideSum {
+    low: u64,
+    wraps: u64,
+    epoch: usize,
+}
+
+impl WideSum {
+    /// Follows the wrapping sum to its present value. Right as long as it grows by less than 2^64 between two reads.
+    fn follow(&mut self, low: u64, epoch: usize) -> u128 {
+        if self.epoch != epoch {
+            *self = WideSum { low: 0, wraps: 0, epoch };
+        }
+        self.wraps += u64::from(low < self.low);
+        self.low = low;
+        u128::from(self.wraps) << 64 | u128::from(low)
+    }
+}
+
+impl Series {
+    pub(crate) fn new(family: Arc<Family>, labels: Packed, store: Store, baseline: Baseline) -> Self {
+        let eventful = !baseline.is_empty();
+        let life = OnceLock::new();
+        if eventful {
+            life.get_or_init(|| Box::new(Mutex::new(Life { baseline, ..Life::default() })));
+        }
+        Series {
+            family,
+            labels,
+            store,
+            started: AtomicU64::new(now_millis()),
+            eventful: AtomicBool::new(eventful),
+            life,
+        }
+    }
+
+    pub(crate) fn lease(&self) -> Option<&Lease> {
+        match &self.store {
+            Store::Cells(lease, _) => Some(lease),
+            _ => None,
+        }
+    }
+
+    /// The shared cell of gauge `member`.
+    pub(crate) fn gauge(&self, member: usize) -> Option<&AtomicU64> {
+        match &self.store {
+            Store::Gauges(gauges) => gauges.get(member).map(|padded| &**padded),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn started(&self) -> SystemTime {
+        UNIX_EPOCH + std::time::Duration::from_millis(self.started.load(Relaxed))
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        let life = self.life.get_or_init(Box::default);
+        life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the series out of the exposition until its values change.
+    pub(crate) fn hide(&self) {
+        let mut life = self.life();
+        life.hidden_at = Some(self.fingerprint());
+        self.eventful.store(true, Release);
+    }
+
+    /// Lists a hidden series again, from zero on: somebody asked for its labels anew while an old handle was still
+    /// alive.
+    pub(crate) fn restart_if_hidden(&self) {
+        if !self.eventful.load(Acquire) {
+            return;
+        }
+        let mut life = self.life();
+        if life.hidden_at.take().is_some() {
+            if let Store::Cells(lease, raised) = &self.store {
+                life.baseline = lease.mark();
+                raised.iter().for_each(|raised| raised.store(0, Relaxed));
+            }
+            life.sums.clear();
+            self.started.store(now_millis(), Relaxed);
+        }
+    }
+
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.eventful.load(Acquire) && self.life().hidden_at.is_some()
+    }
+
+    /// The same for a scrape, which lists the series again when its values have changed.
+    pub(crate) fn is_hidden_after_look(&self) -> bool {
+        if !self.eventful.load(Acquire) {
+            return false;
+        }
+        let mut life = self.life();
+        if life.hidden_at.is_some_and(|at| at != self.fingerprint()) {
+            life.hidden_at = None;
+        }
+        life.hidden_at.is_some()
+    }
+
+    /// Changes whenever a value does, but for chance.
+    fn fingerprint(&self) -> u64 {
+        let mix = |sum: u64, value: u64| (sum ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23);
+        match &self.store {
+            Store::Cells(lease, raised) => {
+                let cells = (0..lease.cells()).map(|at| lease.total(at));
+                raised.iter().map(|raised| raised.load(Relaxed)).chain(cells).fold(0, mix)
+            }
+            Store::Gauges(gauges) => gauges.iter().map(|gauge| gauge.load(Relaxed)).fold(0, mix),
+            Store::Function(_) => 0,
+        }
+    }
+
+    /// Reads all cells into `cells`, and hands them to `each` for every member, with its sum when it is a histogram.
+    /// Does nothing while the series is hidden. Only one scrape of a registry may be in here at a time.
+    pub(crate) fn read_cells(&self, cells: &mut Vec<u64>, mut each: impl FnMut(usize, &[u64], Sum)) {
+        let Store::Cells(lease, raised) = &self.store else { return };
+        cells.clear();
+        cells.resize(lease.cells(), 0);
+        let histogram = self.family.grid.as_deref();
+        let eventful = self.eventful.load(Acquire);
+        if !eventful && histogram.is_none() {
+            read_in_order(lease, cells);
+            for (member, chunk) in cells.chunks_exact_mut(self.family.stride).enumerate() {
+                add_raised(chunk, raised, member);
+                each(member, chunk, Sum::None);
+            }
+            return;
+        }
+        if self.is_hidden_after_look() {
+            return;
+        }
+        let mut life = self.life();
+        if histogram.is_some() { lease.read(cells) } else { read_in_order(lease, cells) }
+        life.baseline.subtract(lease, cells);
+        let float_sums = histogram.is_some_and(|grid| grid.domain.has_float_sum());
+        life.sums.resize(self.family.width, WideSum::default());
+        for (member, chunk) in cells.chunks_exact_mut(self.family.stride).enumerate() {
+            add_raised(chunk, raised, member);
+            let sum = if float_sums {
+                Sum::Float(life.baseline.total_f64(lease, member * self.family.stride))
+            } else if histogram.is_some() {
+                Sum::Integer(life.sums[member].follow(chunk[0], lease.epoch()))
+            } else {
+                Sum::None
+            };
+            each(member, chunk, sum);
+        }
+    }
+
+    /// Raises counter `member` to at least `value`.
+    pub(crate) fn raise_to(&self, member: usize, value: u64) {
+        if let Store::Cells(lease, raised) = &self.store
+            && let Some(raised) = raised.get(member)
+        {
+            let mut counted = lease.total(member);
+            if self.eventful.load(Acquire) {
+                counted = counted.wrapping_sub(self.life().baseline.value(lease, member));
+            }
+            raised.fetch_max(value.saturating_sub(counted), Relaxed);
+        }
+    }
+}
+
+/// The sum of a histogram's observations.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sum {
+    None,
+    Integer(u128),
+    Float(f64),
+}
+
+/// Reads cell after cell, each over all threads. So an up-down counter's decrements, which come first, are all read
+/// before its increments, and whoever was counted out has also been counted in.
+fn read_in_order(lease: &Lease, cells: &mut [u64]) {
+    for (at, value) in cells.iter_mut().enumerate() {
+        *value = lease.total(at);
+    }
+}
+
+fn add_raised(cells: &mut [u64], raised: &[AtomicU64], member: usize) {
+    if let Some(raised) = raised.get(member) {
+        cells[0] = cells[0].wrapping_add(raised.load(Relaxed));
+    }
+}
+
+fn now_millis() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+impl fmt::Debug for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Series").field("family", &self.family.name).field("labels", &self.labels).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,45 @@
+//! What the crate says about itself.
+
+use crate::registry::{Kind, Registry};
+use crate::storage;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static INVALID: AtomicU64 = AtomicU64::new(0);
+
+/// Counts observations that no histogram can take: negative, infinite, NaN, or too large.
+#[cold]
+pub(crate) fn count_invalid(n: u64) {
+    INVALID.fetch_add(n, Relaxed);
+}
+
+/// Registers these metrics in the global registry.
+pub(crate) fn register(registry: &Registry) {
+    let counter = |name: &str, help: &str, value: fn() -> f64| {
+        registry.function(Kind::Counter, name, help, &[], Box::new(value))
+    };
+    let results = [
+        counter(
+            "inferometer_invalid_observations_total",
+            "Observations that were negative, infinite, NaN or too large, and were not recorded.",
+            || INVALID.load(Relaxed) as f64,
+        ),
+        counter(
+            "inferometer_records_dropped_total",
+            "Records without a cell: refused at registration, or made inside an allocator or a signal handler before it.",
+            || storage::DROPPED.load(Relaxed) as f64,
+        ),
+        registry.function(
+            Kind::Gauge,
+            "inferometer_build_info",
+            "The version of inferometer; the value is 1.",
+            &[("version", env!("CARGO_PKG_VERSION"))],
+            Box::new(|| 1.0),
+        ),
+    ];
+    for error in results.into_iter().filter_map(Result::err) {
+        log::error!("a metric of inferometer itself is not exposed: {error}");
+    }
+}
+
+/// The family that says how many label sets were refused a series of their own. Each family counts its own.
+pub(crate) const SERIES_DROPPED: &str = "inferometer_series_dropped_total";

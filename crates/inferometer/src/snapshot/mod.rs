@@ -1,0 +1,10 @@
+//! The read side: directory and cells become values, for encoders ([`Visitor`]) and for programs ([`Snapshot`]).
+
+mod histogram;
+mod owned;
+mod read;
+
+pub use histogram::HistogramSnapshot;
+pub use owned::{FamilySnapshot, SeriesSnapshot, Snapshot, Value};
+pub(crate) use read::Scratch;
+pub use read::{FamilyView, HistogramSum, HistogramView, NativeView, Sample, SeriesId, SeriesView, Visitor};

@@ -1,0 +1,358 @@
+//! Reading a registry for an encoder: one pass, nothing allocated in the steady state.
+
+use crate::grid::Grid;
+use crate::registry::{Family, Kind, Registry, Scope, Series, Store, Sum};
+use crate::self_metrics::SERIES_DROPPED;
+use crate::unit::Unit;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
+use std::time::SystemTime;
+
+/// Memory that a scrape reuses; its lock orders the scrapes of a registry, which the reading of a series relies on.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    cells: Vec<u64>,
+    classic: Vec<u64>,
+    native: Vec<(i32, u64)>,
+}
+
+/// Receives what a registry holds. See [`Registry::visit`].
+pub trait Visitor {
+    /// A family begins; its series follow. Returning `false` skips them.
+    fn family(&mut self, family: &FamilyView<'_>) -> bool;
+
+    /// A series of the family that began last.
+    fn series(&mut self, series: &SeriesView<'_>, sample: Sample<'_>);
+}
+
+/// A family, as a scrape sees it.
+pub struct FamilyView<'a> {
+    name: &'a str,
+    help: &'a str,
+    kind: Kind,
+    unit: Option<Unit>,
+    scope: &'a Scope,
+    /// `None` for a family that is made up by the scrape.
+    family: Option<&'a Family>,
+    generation: u64,
+}
+
+impl FamilyView<'_> {
+    /// The prefix of the registry; the exposed name is this and [`FamilyView::name`].
+    pub fn prefix(&self) -> &str {
+        &self.scope.prefix
+    }
+
+    /// The name without the prefix.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// The help text; empty when the family was never described.
+    pub fn help(&self) -> &str {
+        self.help
+    }
+
+    /// What the series are.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The unit, from the description or from the name.
+    pub fn unit(&self) -> Option<Unit> {
+        self.unit
+    }
+
+    /// The finite `le` bounds of a histogram.
+    pub fn classic_bounds(&self) -> &[f64] {
+        self.family.and_then(|family| family.grid.as_deref()).map_or(&[], |grid| &grid.classic)
+    }
+
+    /// Changes when a name, a description, a constant label or the set of families does; what an encoder has rendered of
+    /// families is good as long as it stays.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+impl fmt::Debug for FamilyView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FamilyView").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// A series, as a scrape sees it.
+pub struct SeriesView<'a> {
+    labels: LabelsOf<'a>,
+    member: usize,
+    scope: &'a Scope,
+    started: SystemTime,
+}
+
+#[derive(Clone, Copy)]
+enum LabelsOf<'a> {
+    Series(&'a Arc<Series>),
+    One(&'a str, &'a str),
+}
+
+impl<'a> SeriesView<'a> {
+    /// The labels, constant ones first.
+    pub fn labels(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let constant = self.scope.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let (one, series) = match self.labels {
+            LabelsOf::Series(series) => (None, Some(series)),
+            LabelsOf::One(name, value) => (Some((name, value)), None),
+        };
+        let member = self.member;
+        let own = series.into_iter().flat_map(move |series| {
+            series.family.labels.iter().map(move |label| (label.name.as_str(), label.source.value(series, member)))
+        });
+        constant.chain(one).chain(own)
+    }
+
+    /// When the series began.
+    pub fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    /// An identity for caches: equal to that of a series seen before only if it is the same.
+    pub fn id(&self) -> SeriesId {
+        match self.labels {
+            LabelsOf::Series(series) => SeriesId { series: Some(Arc::clone(series)), member: self.member },
+            LabelsOf::One(..) => SeriesId { series: None, member: self.member },
+        }
+    }
+
+    /// Whether this is the series with that identity.
+    pub fn is(&self, id: &SeriesId) -> bool {
+        match (self.labels, &id.series) {
+            (LabelsOf::Series(own), Some(other)) => Arc::ptr_eq(own, other) && id.member == self.member,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for SeriesView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.labels()).finish()
+    }
+}
+
+/// See [`SeriesView::id`]. It keeps the memory of a removed series until it is dropped.
+#[derive(Clone, Debug)]
+pub struct SeriesId {
+    series: Option<Arc<Series>>,
+    member: usize,
+}
+
+/// The value of a series.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Sample<'a> {
+    /// A counter.
+    Counter(u64),
+    /// A counter whose value is computed.
+    FloatCounter(f64),
+    /// An up-down counter.
+    UpDownCounter(i64),
+    /// A gauge.
+    Gauge(f64),
+    /// A histogram.
+    Histogram(HistogramView<'a>),
+}
+
+/// A histogram, as a scrape sees it. All its counts are sums of the same cells, so they agree with each other.
+#[derive(Clone, Copy)]
+pub struct HistogramView<'a> {
+    pub(super) grid: &'a Grid,
+    pub(super) cells: &'a [u64],
+    classic: &'a [u64],
+    native: &'a [(i32, u64)],
+    zero: u64,
+    pub(super) sum: HistogramSum,
+    pub(super) count: u64,
+}
+
+/// The sum of a histogram's observations, as exact as it was recorded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum HistogramSum {
+    /// Nanoseconds; exposed in seconds.
+    Nanoseconds(u128),
+    /// Whole numbers.
+    Integer(u128),
+    /// Floats.
+    Float(f64),
+}
+
+impl HistogramSum {
+    /// The sum in the unit of the exposition.
+    pub fn as_f64(self) -> f64 {
+        match self {
+            HistogramSum::Nanoseconds(nanos) => nanos as f64 / 1e9,
+            HistogramSum::Integer(sum) => sum as f64,
+            HistogramSum::Float(sum) => sum,
+        }
+    }
+}
+
+impl<'a> HistogramView<'a> {
+    /// How many observations there are: the sum of all buckets.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The sum of the observations.
+    pub fn sum(&self) -> HistogramSum {
+        self.sum
+    }
+
+    /// The counts of the classic buckets, not cumulative: one for each bound of [`FamilyView::classic_bounds`], and
+    /// `+Inf`.
+    pub fn classic_counts(&self) -> &'a [u64] {
+        self.classic
+    }
+
+    /// The native histogram, when the family has one.
+    pub fn native(&self) -> Option<NativeView<'a>> {
+        self.grid.native.map(|native| NativeView {
+            schema: native.schema,
+            zero_threshold: self.grid.zero_threshold(),
+            zero_count: self.zero,
+            buckets: self.native,
+        })
+    }
+}
+
+impl fmt::Debug for HistogramView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HistogramView").field("count", &self.count).field("sum", &self.sum).finish_non_exhaustive()
+    }
+}
+
+/// A native histogram: `2^schema` buckets for each doubling.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct NativeView<'a> {
+    /// The resolution.
+    pub schema: i8,
+    /// The upper end of the zero bucket.
+    pub zero_threshold: f64,
+    /// How many observations are in the zero bucket.
+    pub zero_count: u64,
+    /// The buckets that are not empty, by ascending index, with their counts.
+    pub buckets: &'a [(i32, u64)],
+}
+
+impl Registry {
+    /// Reads everything and hands it to `visitor`, family by family in the order of registration. Series that are removed
+    /// are left out.
+    ///
+    /// Visits of one registry happen one after the other, in the order in which they begin. Nothing that a record or a
+    /// registration needs is locked meanwhile. After the first visit nothing is allocated, unless series were added.
+    pub fn visit(&self, visitor: &mut dyn Visitor) {
+        let reader = self.reader();
+        let mut scratch = reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let (families, scope, generation) = (self.families(), self.scope(), self.generation());
+        for family in families.iter() {
+            family.sweep();
+            let description = family.description.get();
+            let view = FamilyView {
+                name: &family.name,
+                help: description.map_or("", |description| &description.help),
+                kind: family.kind,
+                unit: description.and_then(|description| description.unit).or(Unit::from_name(&family.name)),
+                scope: &scope,
+                family: Some(family),
+                generation,
+            };
+            if visitor.family(&view) {
+                for series in family.series().iter() {
+                    visit_series(series, &scope, &mut scratch, visitor);
+                }
+            }
+        }
+        visit_refusals(&families, &scope, generation, visitor);
+    }
+}
+
+fn visit_series(series: &Arc<Series>, scope: &Scope, scratch: &mut Scratch, visitor: &mut dyn Visitor) {
+    let view =
+        |member| SeriesView { labels: LabelsOf::Series(series), member, scope, started: series.started() };
+    let kind = series.family.kind;
+    match &series.store {
+        Store::Gauges(gauges) => {
+            if !series.is_hidden_after_look() {
+                for (member, gauge) in gauges.iter().enumerate() {
+                    visitor.series(&view(member), Sample::Gauge(f64::from_bits(gauge.load(Relaxed))));
+                }
+            }
+        }
+        Store::Function(value) => {
+            // A panic in the user's function costs its series, not the scrape.
+            let value = catch_unwind(AssertUnwindSafe(value)).unwrap_or(f64::NAN);
+            if !value.is_nan() && !series.is_hidden() {
+                let sample = if kind == Kind::Counter { Sample::FloatCounter(value) } else { Sample::Gauge(value) };
+                visitor.series(&view(0), sample);
+            }
+        }
+        Store::Cells(..) => {
+            let Scratch { cells, classic, native } = scratch;
+            series.read_cells(cells, |member, cells, sum| {
+                let sample = match (kind, series.family.grid.as_deref()) {
+                    (Kind::Histogram, Some(grid)) => {
+                        Sample::Histogram(histogram_view(grid, &cells[1..], sum, classic, native))
+                    }
+                    (Kind::UpDownCounter, _) => Sample::UpDownCounter(cells[1].wrapping_sub(cells[0]) as i64),
+                    _ => Sample::Counter(cells[0]),
+                };
+                visitor.series(&view(member), sample);
+            });
+        }
+    }
+}
+
+fn histogram_view<'a>(
+    grid: &'a Grid,
+    cells: &'a [u64],
+    sum: Sum,
+    classic: &'a mut Vec<u64>,
+    native: &'a mut Vec<(i32, u64)>,
+) -> HistogramView<'a> {
+    grid.fold_classic(cells, classic);
+    let zero = grid.fold_native(cells, native);
+    let sum = match sum {
+        Sum::Float(sum) => HistogramSum::Float(sum),
+        Sum::Integer(sum) if grid.domain == crate::grid::Domain::Nanoseconds => HistogramSum::Nanoseconds(sum),
+        Sum::Integer(sum) => HistogramSum::Integer(sum),
+        Sum::None => HistogramSum::Integer(0),
+    };
+    HistogramView { grid, cells, classic, native, zero, sum, count: classic.iter().sum() }
+}
+
+/// How many label sets each family has refused, for families that did.
+fn visit_refusals(families: &[Arc<Family>], scope: &Scope, generation: u64, visitor: &mut dyn Visitor) {
+    let refusing = || families.iter().filter(|family| family.refused.load(Relaxed) > 0);
+    if refusing().next().is_none() {
+        return;
+    }
+    let view = FamilyView {
+        name: SERIES_DROPPED,
+        help: "Records whose label values were past the family's limit, and went to the series called other.",
+        kind: Kind::Counter,
+        unit: None,
+        scope,
+        family: None,
+        generation,
+    };
+    if visitor.family(&view) {
+        for family in refusing() {
+            let labels = LabelsOf::One("family", &family.name);
+            let view = SeriesView { labels, member: 0, scope, started: SystemTime::UNIX_EPOCH };
+            visitor.series(&view, Sample::Counter(family.refused.load(Relaxed)));
+        }
+    }
+}
+
