@@ -26,9 +26,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     check_initialiser(&item.expr)?;
 
     let (attributes, visibility, ident, ty) = (&item.attrs, &item.vis, &item.ident, &item.ty);
-    let name = arguments
-        .name
-        .unwrap_or_else(|| LitStr::new(&ident.to_string().to_lowercase(), ident.span()));
+    let name = arguments.name.unwrap_or_else(|| LitStr::new(&ident.to_string().to_lowercase(), ident.span()));
     let help = documentation(&item)?;
     let unit = match &arguments.unit {
         Some(unit) => quote!(::core::option::Option::Some(#unit)),

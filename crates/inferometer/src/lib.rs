@@ -1,9 +1,85 @@
 //! Metrics that an inference engine can afford.
-#![cfg_attr(loom, allow(dead_code, unused_imports))]
+//!
+//! A record is an add to memory that only the recording thread writes: about a nanosecond, and the same however many
+//! threads record. Nothing on that path locks, allocates, panics or makes a system call. Histograms are exact, in their
+//! classic and their native exposition at once, and their memory does not grow with what they observe.
+//!
+//! ```
+//! use inferometer::{Counter, Family, Histogram, LabelSet, LabelValue, Registry, metric};
+//! use std::time::{Duration, Instant};
+//!
+//! /// Requests finished, by outcome.
+//! #[metric(name = "inference_requests_total")]
+//! static REQUESTS: Family<Outcome, Counter> = Family::new();
+//!
+//! #[derive(LabelSet)]
+//! struct Outcome<'a> {
+//!     model_name: &'a str,
+//!     status: Status,
+//! }
+//!
+//! #[derive(LabelValue)]
+//! enum Status {
+//!     Ok,
+//!     Error,
+//! }
+//!
+//! /// Time between output tokens.
+//! #[metric(name = "inference_inter_token_latency_seconds", buckets = [0.005, 0.01, 0.02, 0.05, 0.1])]
+//! static ITL: Histogram = Histogram::new();
+//!
+//! // The decode loop: one step gave eight sequences a token each.
+//! let start = Instant::now();
+//! ITL.record_n(start.elapsed(), 8);
+//! REQUESTS.get(&Outcome { model_name: "llama", status: Status::Ok }).increment(1);
+//!
+//! // The macros have the syntax of the `metrics` crate.
+//! inferometer::counter!("inference_steps_total", "engine" => "0").increment(1);
+//!
+//! let snapshot = Registry::global().snapshot();
+//! assert_eq!(snapshot.counter("inference_requests_total", &[("status", "ok")]), Some(1));
+//! assert_eq!(snapshot.histogram("inference_inter_token_latency_seconds", &[]).unwrap().count(), 8);
+//! ```
+//!
+//! Prometheus reads them through the crate `inferometer-prometheus`.
+//!
+//! # Instruments
+//!
+//! | | for | a record is |
+//! |---|---|---|
+//! | [`Counter`] | what only goes up | an add to the thread's own cell |
+//! | [`UpDownCounter`] | what goes up and down by steps | the same |
+//! | [`Histogram`] | distributions of durations, integers or floats | a table look-up and two such adds |
+//! | [`Gauge`] | what is set | a store to a shared atomic |
+//! | [`gauge_fn`], [`counter_fn`] | what is computed when it is read | nothing |
+//!
+//! A [`Family`] has one of the first four for each combination of labels. They are declared as statics with
+//! [`macro@metric`], made at a call site with [`counter!`] and its siblings, or asked of a [`Registry`].
+//!
+//! # Limits
+//!
+//! * 64-bit atomics are required.
+//! * A library that is unloaded (`dlclose`) while its metrics are registered is not supported, nor are stackful coroutines
+//!   that move to another thread in the middle of a record.
+//! * In a library that is loaded with `dlopen`, reaching a thread-local costs some nanoseconds more.
+//! * Two versions of this crate in one program have a registry each.
+//! * A signal handler that records to a counter which the interrupted thread may be recording to needs
+//!   [`Counter::signal_safe`].
+//! * A child of `fork` starts counting at zero.
+//! * The `#[metric]` statics of a dependency that nothing refers to are dropped by the linker, with the dependency: write
+//!   `use dependency as _;`.
+//!
+//! # Switching it off
+//!
+//! With `RUSTFLAGS="--cfg inferometer_off"` all recording compiles to nothing. (A cfg and not a feature, because features
+//! add up over a build.) This is the baseline to measure the cost against.
 
+#[cfg(not(loom))]
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+#[cfg(not(loom))]
 mod grid;
-mod storage;
-mod sync;
 #[cfg(not(loom))]
 mod instrument;
 #[cfg(not(loom))]
@@ -16,25 +92,32 @@ mod registry;
 mod self_metrics;
 #[cfg(not(loom))]
 mod snapshot;
-mod unit;
+// The models see the storage alone.
+#[cfg_attr(loom, allow(dead_code, unused_imports))]
+mod storage;
+mod sync;
 #[cfg(not(loom))]
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
+pub mod testing;
+#[cfg(not(loom))]
+mod unit;
 
+// So that the macros' paths hold in this crate's own tests.
 extern crate self as inferometer;
 
-pub use grid::{Buckets, BucketsError, Domain};
-pub use inferometer_derive::{LabelSet, LabelValue, metric};
-pub use instrument::{
-    Counter, Family, Gauge, Histogram, Instrument, IntoF64, Local, Observation, SignalSafe, UpDownCounter,
-    counter_fn, gauge_fn,
+#[cfg(not(loom))]
+pub use {
+    grid::{Buckets, BucketsError, Domain},
+    inferometer_derive::{LabelSet, LabelValue, metric},
+    instrument::{
+        Counter, Family, Gauge, Histogram, Instrument, IntoF64, Local, Observation, SignalSafe, UpDownCounter,
+        counter_fn, gauge_fn,
+    },
+    label::{LabelSet, LabelValue},
+    macros::Level,
+    registry::{Kind, Matcher, NameError, RegisterError, Registry},
+    snapshot::{
+        FamilySnapshot, FamilyView, HistogramSnapshot, HistogramSum, HistogramView, NativeView, Sample, SeriesId,
+        SeriesSnapshot, SeriesView, Snapshot, Value, Visitor,
+    },
+    unit::Unit,
 };
-pub use label::{LabelSet, LabelValue};
-pub use macros::Level;
-pub use registry::{Kind, Matcher, NameError, RegisterError, Registry};
-pub use snapshot::{
-    FamilySnapshot, FamilyView, HistogramSnapshot, HistogramSum, HistogramView, NativeView, Sample,
-    SeriesId, SeriesSnapshot, SeriesView, Snapshot, Value, Visitor,
-};
-pub use unit::Unit;

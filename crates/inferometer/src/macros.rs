@@ -101,10 +101,18 @@ macro_rules! describe_histogram {
 #[macro_export]
 macro_rules! __describe {
     ($name:expr, $unit:expr, $description:expr $(,)?) => {
-        $crate::__private::describe(::core::convert::AsRef::<str>::as_ref(&$name), ::core::option::Option::Some($unit), ::core::convert::AsRef::<str>::as_ref(&$description))
+        $crate::__private::describe(
+            ::core::convert::AsRef::<str>::as_ref(&$name),
+            ::core::option::Option::Some($unit),
+            ::core::convert::AsRef::<str>::as_ref(&$description),
+        )
     };
     ($name:expr, $description:expr $(,)?) => {
-        $crate::__private::describe(::core::convert::AsRef::<str>::as_ref(&$name), ::core::option::Option::None, ::core::convert::AsRef::<str>::as_ref(&$description))
+        $crate::__private::describe(
+            ::core::convert::AsRef::<str>::as_ref(&$name),
+            ::core::option::Option::None,
+            ::core::convert::AsRef::<str>::as_ref(&$description),
+        )
     };
 }
 

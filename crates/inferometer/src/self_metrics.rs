@@ -14,9 +14,8 @@ pub(crate) fn count_invalid(n: u64) {
 
 /// Registers these metrics in the global registry.
 pub(crate) fn register(registry: &Registry) {
-    let counter = |name: &str, help: &str, value: fn() -> f64| {
-        registry.function(Kind::Counter, name, help, &[], Box::new(value))
-    };
+    let counter =
+        |name: &str, help: &str, value: fn() -> f64| registry.function(Kind::Counter, name, help, &[], Box::new(value));
     let results = [
         counter(
             "inferometer_invalid_observations_total",

@@ -7,8 +7,8 @@ mod bounds;
 mod native;
 mod table;
 
-pub use bounds::{Buckets, BucketsError};
 pub(crate) use bounds::check_bounds;
+pub use bounds::{Buckets, BucketsError};
 pub(crate) use table::{Entry, LIMIT, index_in, position_of_float, position_of_integer};
 
 use std::collections::HashMap;
@@ -74,12 +74,12 @@ impl Domain {
 
     fn default_bounds(self) -> &'static [f64] {
         match self {
-            Domain::Nanoseconds => &[
-                0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-            ],
-            Domain::Integers => &[
-                1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0, 65536.0,
-            ],
+            Domain::Nanoseconds => {
+                &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]
+            }
+            Domain::Integers => {
+                &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0, 65536.0]
+            }
             Domain::Floats => {
                 &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 100.0, 1000.0]
             }
@@ -143,9 +143,9 @@ impl Grid {
             lowest: native::index_of(schema, range.0),
             highest: native::index_of(schema, range.1),
         });
-        let native_bounds = native.iter().flat_map(|native| {
-            (native.lowest..=native.highest).map(|index| native::upper_bound(native.schema, index))
-        });
+        let native_bounds = native
+            .iter()
+            .flat_map(|native| (native.lowest..=native.highest).map(|index| native::upper_bound(native.schema, index)));
         let mut bounds: Vec<u64> =
             native_bounds.chain(classic.iter().copied()).filter_map(|bound| domain.key(bound)).collect();
         bounds.sort_unstable();
@@ -165,8 +165,7 @@ impl Grid {
             let mut index = native.lowest;
             buckets()
                 .map(|key| {
-                    while index <= native.highest
-                        && !holder(key, domain.key(native::upper_bound(native.schema, index)))
+                    while index <= native.highest && !holder(key, domain.key(native::upper_bound(native.schema, index)))
                     {
                         index += 1;
                     }
@@ -290,7 +289,8 @@ mod tests {
         let mut keys: Vec<u64> = below
             .map(|&bound| {
                 // The largest key not above the bound, by bisection over the definition itself.
-                let (mut low, mut high) = (0_u64, if grid.domain == Domain::Floats { f64::MAX.to_bits() } else { LIMIT });
+                let (mut low, mut high) =
+                    (0_u64, if grid.domain == Domain::Floats { f64::MAX.to_bits() } else { LIMIT });
                 while low < high {
                     let middle = low + (high - low).div_ceil(2);
                     if grid.value(middle) <= bound { low = middle } else { high = middle - 1 }
@@ -369,13 +369,13 @@ mod tests {
     fn the_bounds_of_the_serving_catalogues_fit_the_table() {
         // vLLM, SGLang and OpenTelemetry together, for TTFT and for the time between tokens.
         const TTFT: &[f64] = &[
-            0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.25, 0.4, 0.5, 0.6, 0.75, 0.8, 1.0, 2.0, 2.5, 4.0, 5.0,
-            6.0, 7.5, 8.0, 10.0, 20.0, 40.0, 60.0, 80.0, 100.0, 160.0, 200.0, 400.0, 640.0, 2560.0,
+            0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.25, 0.4, 0.5, 0.6, 0.75, 0.8, 1.0, 2.0, 2.5, 4.0,
+            5.0, 6.0, 7.5, 8.0, 10.0, 20.0, 40.0, 60.0, 80.0, 100.0, 160.0, 200.0, 400.0, 640.0, 2560.0,
         ];
         const ITL: &[f64] = &[
-            0.00025, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015, 0.02, 0.025, 0.03, 0.035,
-            0.04, 0.05, 0.06, 0.075, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.8, 1.0, 2.0, 2.5, 4.0, 5.0, 6.0, 7.5,
-            8.0, 10.0, 20.0, 40.0, 80.0,
+            0.00025, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015, 0.02, 0.025, 0.03,
+            0.035, 0.04, 0.05, 0.06, 0.075, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.8, 1.0, 2.0, 2.5, 4.0,
+            5.0, 6.0, 7.5, 8.0, 10.0, 20.0, 40.0, 80.0,
         ];
         for bounds in [TTFT, ITL] {
             assert!(!Grid::shared(Domain::Nanoseconds, &Buckets::classic(bounds)).table.is_empty());

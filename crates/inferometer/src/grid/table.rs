@@ -72,19 +72,21 @@ pub(crate) fn build(keys: Keys, bounds: &[u64], first: u32, entries: usize) -> O
         return None;
     }
     let mut below = 0;
-    (first..).take(entries).map(|position| {
-        let (start, end) = (keys.first_key(position), keys.first_key(position + 1));
-        // A bound is inclusive: the entry's lowest key is above all bounds that are smaller than it.
-        while below < bounds.len() && bounds[below] < start {
-            below += 1;
-        }
-        // A bound that is the entry's last key separates it from the next entry only.
-        let inside = bounds[below..].iter().take_while(|&&bound| bound < end.saturating_sub(1)).count();
-        if inside > 2 {
-            return None;
-        }
-        let packed = |i: usize| if i < inside { bounds[below + i] << 16 } else { NONE };
-        Some([packed(0) | below as u64, packed(1) | 0xffff])
-    })
-    .collect()
+    (first..)
+        .take(entries)
+        .map(|position| {
+            let (start, end) = (keys.first_key(position), keys.first_key(position + 1));
+            // A bound is inclusive: the entry's lowest key is above all bounds that are smaller than it.
+            while below < bounds.len() && bounds[below] < start {
+                below += 1;
+            }
+            // A bound that is the entry's last key separates it from the next entry only.
+            let inside = bounds[below..].iter().take_while(|&&bound| bound < end.saturating_sub(1)).count();
+            if inside > 2 {
+                return None;
+            }
+            let packed = |i: usize| if i < inside { bounds[below + i] << 16 } else { NONE };
+            Some([packed(0) | below as u64, packed(1) | 0xffff])
+        })
+        .collect()
 }

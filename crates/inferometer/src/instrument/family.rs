@@ -1,10 +1,10 @@
 //! Families of instruments, by label set.
 
 use super::{Instrument, Local};
-use crate::label::cache::{self, Texts};
 use crate::label::LabelSet;
+use crate::label::cache::{self, Texts};
 use crate::registry::{
-    self, Declaration, Declared, Registry, RegisterError, Request, RequestLabels, Series, SliceLabels,
+    self, Declaration, Declared, RegisterError, Registry, Request, RequestLabels, Series, SliceLabels,
 };
 use std::fmt;
 use std::marker::PhantomData;
@@ -56,12 +56,7 @@ struct Core {
 impl<L: LabelSet, I: Instrument> Family<L, I> {
     #[doc(hidden)]
     pub const fn declared(declaration: &'static Declaration) -> Self {
-        Family {
-            tag: AtomicU32::new(0),
-            core: OnceLock::new(),
-            declaration: Some(declaration),
-            types: PhantomData,
-        }
+        Family { tag: AtomicU32::new(0), core: OnceLock::new(), declaration: Some(declaration), types: PhantomData }
     }
 
     /// The instrument with these labels, on loan. A label set with borrowed text finds the family of its owner.
@@ -163,10 +158,7 @@ impl<L: LabelSet, I: Instrument> Family<L, I> {
 }
 
 impl Core {
-    fn register<L: LabelSet, I: Instrument>(
-        registry: &Registry,
-        request: &Request<'_>,
-    ) -> Result<Core, RegisterError> {
+    fn register<L: LabelSet, I: Instrument>(registry: &Registry, request: &Request<'_>) -> Result<Core, RegisterError> {
         let family = registry.family(request)?;
         let only = if L::OPEN == 0 { Some(family.get_or_create(&SliceLabels(&[]))?) } else { None };
         Ok(Core { family, only })

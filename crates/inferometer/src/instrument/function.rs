@@ -1,7 +1,7 @@
 //! Values that are computed when they are read.
 
-use crate::registry::{Kind, Registry, RegisterError, Request, RequestLabels, SliceLabels};
 use crate::grid::Domain;
+use crate::registry::{Kind, RegisterError, Registry, Request, RequestLabels, SliceLabels};
 
 /// Registers a gauge of the global registry whose value is read at each scrape. See [`Registry::gauge_fn`].
 ///

@@ -4,7 +4,7 @@ use super::private::{Bind, Bound};
 use super::{Instrument, IntoF64, Owner, owner};
 use crate::grid::{self, Domain, Entry, Grid, LIMIT};
 use crate::registry::{Declaration, Declared, Kind, RegisterError, Series};
-use crate::storage::{self, Cells, Lease, Slot};
+use crate::storage::{self, Lease, Slot};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
@@ -55,7 +55,7 @@ impl Observation for u64 {}
 impl Observation for f64 {}
 
 mod private {
-    use super::{Cells, Domain};
+    use super::Domain;
     use crate::sync::AtomicU64;
 
     /// How an observation finds its bucket and adds to the sum. Not for users.
@@ -71,17 +71,13 @@ mod private {
         #[doc(hidden)]
         fn position(key: u64) -> u32;
 
-        /// Whether it may be recorded at all.
+        /// The key as the grid knows it; `None` for what must not be recorded.
         #[doc(hidden)]
-        fn is_valid(key: u64) -> bool;
+        fn valid(key: u64) -> Option<u64>;
 
         /// Adds `n` such observations to a sum that only this thread writes.
         #[doc(hidden)]
         fn add_to_sum(key: u64, n: u64, cell: &AtomicU64);
-
-        /// The same in the cold path.
-        #[doc(hidden)]
-        fn add_to_cells(key: u64, n: u64, cells: Cells);
     }
 }
 
@@ -102,17 +98,13 @@ macro_rules! integer_key {
                 grid::position_of_integer(key)
             }
 
-            fn is_valid(key: u64) -> bool {
-                key < LIMIT
+            fn valid(key: u64) -> Option<u64> {
+                (key < LIMIT).then_some(key)
             }
 
             #[inline(always)]
             fn add_to_sum(key: u64, n: u64, cell: &crate::sync::AtomicU64) {
                 storage::add_own(cell, key.wrapping_mul(n));
-            }
-
-            fn add_to_cells(key: u64, n: u64, cells: Cells) {
-                cells.add(0, key.wrapping_mul(n));
             }
         }
     };
@@ -137,18 +129,15 @@ impl Key for f64 {
         grid::position_of_float(key)
     }
 
-    fn is_valid(key: u64) -> bool {
+    fn valid(key: u64) -> Option<u64> {
         let value = f64::from_bits(key);
-        value >= 0.0 && value.is_finite()
+        // The addition makes +0 of -0, whose bits are not in the order of the values.
+        (value >= 0.0 && value.is_finite()).then(|| (value + 0.0).to_bits())
     }
 
     #[inline(always)]
     fn add_to_sum(key: u64, n: u64, cell: &crate::sync::AtomicU64) {
         storage::add_own_f64(cell, f64::from_bits(key) * n as f64);
-    }
-
-    fn add_to_cells(key: u64, n: u64, cells: Cells) {
-        cells.add_f64(0, f64::from_bits(key) * n as f64);
     }
 }
 
@@ -208,14 +197,16 @@ impl<T: Observation> Histogram<T> {
     #[cold]
     #[inline(never)]
     fn add_cold(&self, key: u64, n: u64) {
-        if !T::is_valid(key) {
-            return crate::self_metrics::count_invalid(n);
-        }
+        let Some(key) = T::valid(key) else { return crate::self_metrics::count_invalid(n) };
         let Some((grid, slot)) = self.registered() else { return storage::drop_record() };
         let bucket = grid.search(key);
         match storage::touch(slot) {
             Some(cells) => {
-                T::add_to_cells(key, n, cells);
+                if T::DOMAIN.has_float_sum() {
+                    cells.add_f64(0, f64::from_bits(key) * n as f64);
+                } else {
+                    cells.add(0, key.wrapping_mul(n));
+                }
                 cells.add(1 + bucket, n);
             }
             None => storage::drop_record(),

@@ -24,7 +24,7 @@ pub use site::DynamicSite;
 pub use up_down_counter::UpDownCounter;
 
 use crate::grid::{Buckets, Domain};
-use crate::registry::{Declaration, Kind, Registry, RegisterError, Request, RequestLabels, Series, SliceLabels};
+use crate::registry::{Declaration, Kind, RegisterError, Registry, Request, RequestLabels, Series, SliceLabels};
 use crate::storage::Slot;
 use std::sync::Arc;
 

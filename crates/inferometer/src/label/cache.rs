@@ -116,20 +116,28 @@ pub(crate) fn look_up<T: Texts + ?Sized>(
     resolve: impl FnOnce() -> Option<Arc<Series>>,
 ) -> Option<Loan> {
     let key = Key::of(tag, texts);
+    match probe(tag, key, texts, 0) {
+        Some(found) => Some(Loan::Cached(found)),
+        None => miss(tag, key, texts, resolve),
+    }
+}
+
+/// Looks at one of the two places where an entry can be: its own (0), or the one beside it (1).
+#[inline(always)]
+fn probe<T: Texts + ?Sized>(tag: u32, key: Key, texts: &T, beside: usize) -> Option<Found> {
     HOT.with(|hot| {
+        let place = (key.hash as usize ^ beside) & hot.mask.get();
         // SAFETY: validity: `entries` points to `mask + 1` entries, which live until `entries` changes, and it changes on
         // this thread only. Aliasing: entries are written by this thread's cold path only, which no reference outlives.
-        let entry = unsafe { &*hot.entries.get().add(key.hash as usize & hot.mask.get()) };
-        if entry.tag == tag
+        let entry = unsafe { &*hot.entries.get().add(place) };
+        let same = entry.tag == tag
             && entry.lengths == key.lengths
             && same_texts(&entry.text, texts)
-            && GENERATION.load(Relaxed) == hot.seen.get()
-        {
+            && GENERATION.load(Relaxed) == hot.seen.get();
+        same.then(|| {
             hot.loans.set(hot.loans.get() + 1);
-            Some(Loan::Cached(Found { slot: entry.slot, series: entry.series }))
-        } else {
-            miss(tag, key, texts, resolve)
-        }
+            Found { slot: entry.slot, series: entry.series }
+        })
     })
 }
 
@@ -152,7 +160,7 @@ impl Key {
     fn of<T: Texts + ?Sized>(tag: u32, texts: &T) -> Key {
         let (mut mixed, mut lengths, mut size, mut count) = (u64::from(tag), 0_u64, 0, 0);
         texts.each(|text| {
-            mixed = (mixed.rotate_left(26) ^ sample(text.as_bytes())).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            mixed = mix(mixed.rotate_left(26) ^ fold(text.as_bytes()));
             lengths = lengths << 8 | text.len().min(0xff) as u64;
             size += text.len();
             count += 1;
@@ -160,20 +168,34 @@ impl Key {
         if count > 8 {
             size = usize::MAX; // the lengths of so many do not fit
         }
-        Key { hash: (mixed >> 32) as u32, lengths, size }
+        Key { hash: mixed as u32, lengths, size }
     }
 }
 
-/// Bytes from both ends, which is where names of models and tenants differ.
+/// Lets every bit of the word count in every bit of the result: both halves of a product with an odd constant, 2^64
+/// divided by the golden ratio.
 #[inline(always)]
-fn sample(text: &[u8]) -> u64 {
-    if let (Some(head), Some(tail)) = (text.first_chunk(), text.last_chunk()) {
-        u64::from_le_bytes(*head).rotate_left(29) ^ u64::from_le_bytes(*tail)
-    } else if let (Some(head), Some(tail)) = (text.first_chunk(), text.last_chunk()) {
-        u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail))
-    } else {
-        text.iter().fold(text.len() as u64, |all, &byte| all << 8 | u64::from(byte))
+fn mix(word: u64) -> u64 {
+    let product = u128::from(word) * 0x9E37_79B9_7F4A_7C15;
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// Folds a text into a word. All of it counts: names of models often differ in the middle only.
+#[inline(always)]
+fn fold(text: &[u8]) -> u64 {
+    const WORD: usize = size_of::<u64>();
+    if let Some(tail) = text.last_chunk::<WORD>() {
+        let mut folded = u64::from_le_bytes(*tail);
+        for word in text.chunks_exact(WORD) {
+            let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
+            folded = folded.rotate_left(11).wrapping_add(word);
+        }
+        return folded;
     }
+    if let (Some(head), Some(tail)) = (text.first_chunk(), text.last_chunk()) {
+        return u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail));
+    }
+    text.iter().fold(text.len() as u64, |all, &byte| all << 8 | u64::from(byte))
 }
 
 /// Whether the entry's text is these texts, one after the other; their lengths are known to be the same.
@@ -219,6 +241,9 @@ fn miss<T: Texts + ?Sized>(
     texts: &T,
     resolve: impl FnOnce() -> Option<Arc<Series>>,
 ) -> Option<Loan> {
+    if let Some(found) = probe(tag, key, texts, 1) {
+        return Some(Loan::Cached(found));
+    }
     let busy = match storage::enter() {
         storage::Entry::Open(busy) => Some(busy),
         storage::Entry::Ended => None,
@@ -271,17 +296,11 @@ impl Cold {
         }
     }
 
-    fn insert<T: Texts + ?Sized>(
-        &mut self,
-        tag: u32,
-        key: Key,
-        texts: &T,
-        series: &Arc<Series>,
-    ) -> Found {
+    fn insert<T: Texts + ?Sized>(&mut self, tag: u32, key: Key, texts: &T, series: &Arc<Series>) -> Found {
         if self.table.is_empty() {
             self.resize(FEWEST);
         }
-        // Two label sets in one place would take turns missing. More room parts them, up to a limit.
+        // Three label sets in two places would take turns missing. More room parts them, up to a limit.
         while self.place(key.hash).tag != 0 && self.table.len() < MOST {
             self.resize(self.table.len() * 2);
         }
@@ -304,9 +323,12 @@ impl Cold {
         found
     }
 
+    /// The place for an entry with this hash: its own, or the one beside it when only that is free.
     fn place(&mut self, hash: u32) -> &mut Entry {
-        let mask = self.table.len() - 1;
-        &mut self.table[hash as usize & mask]
+        let own = hash as usize & (self.table.len() - 1);
+        let beside = own ^ 1;
+        let at = if self.table[own].tag != 0 && self.table[beside].tag == 0 { beside } else { own };
+        &mut self.table[at]
     }
 
     fn resize(&mut self, entries: usize) {

@@ -330,10 +330,8 @@ impl Registry {
         };
         let family = Arc::new(Family::new(design, Arc::clone(&self.inner.budget)));
         let described = directory.descriptions.remove(exposed.as_ref());
-        let own = (!request.help.is_empty() || request.unit.is_some()).then(|| Description {
-            help: request.help.to_owned(),
-            unit: request.unit.or(Unit::from_name(&exposed)),
-        });
+        let own = (!request.help.is_empty() || request.unit.is_some())
+            .then(|| Description { help: request.help.to_owned(), unit: request.unit.or(Unit::from_name(&exposed)) });
         if let Some(description) = own.or(described) {
             let _ = family.description.set(description); // the family is new: nobody else has set it
         }

@@ -179,7 +179,11 @@ impl Series {
             return;
         }
         let mut life = self.life();
-        if histogram.is_some() { lease.read(cells) } else { read_in_order(lease, cells) }
+        if histogram.is_some() {
+            lease.read(cells)
+        } else {
+            read_in_order(lease, cells)
+        }
         life.baseline.subtract(lease, cells);
         let float_sums = histogram.is_some_and(|grid| grid.domain.has_float_sum());
         life.sums.resize(self.family.width, WideSum::default());
@@ -236,8 +240,15 @@ fn now_millis() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
+// What a user's function may leave behind when it panics is its own affair; the values of other series are whole.
+impl std::panic::UnwindSafe for Series {}
+impl std::panic::RefUnwindSafe for Series {}
+
 impl fmt::Debug for Series {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Series").field("family", &self.family.name).field("labels", &self.labels).finish_non_exhaustive()
+        f.debug_struct("Series")
+            .field("family", &self.family.name)
+            .field("labels", &self.labels)
+            .finish_non_exhaustive()
     }
 }

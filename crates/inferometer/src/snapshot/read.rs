@@ -279,8 +279,7 @@ impl Registry {
 }
 
 fn visit_series(series: &Arc<Series>, scope: &Scope, scratch: &mut Scratch, visitor: &mut dyn Visitor) {
-    let view =
-        |member| SeriesView { labels: LabelsOf::Series(series), member, scope, started: series.started() };
+    let view = |member| SeriesView { labels: LabelsOf::Series(series), member, scope, started: series.started() };
     let kind = series.family.kind;
     match &series.store {
         Store::Gauges(gauges) => {
@@ -355,4 +354,3 @@ fn visit_refusals(families: &[Arc<Family>], scope: &Scope, generation: u64, visi
         }
     }
 }
-

@@ -93,12 +93,6 @@ impl Pool {
         })
     }
 
-    /// How many slabs there are: the most threads that ever recorded at once.
-    #[cfg(test)]
-    pub(crate) fn slab_count(&self) -> usize {
-        self.slabs().count()
-    }
-
     /// A range of cells that nobody else writes to, with what former series left in it.
     pub(crate) fn lease(&'static self, shape: Shape) -> Result<(Lease, Baseline), StorageFull> {
         let mut ranges = lock(&self.ranges);

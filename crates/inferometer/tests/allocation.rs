@@ -1,0 +1,240 @@
+//! What allocates: nothing in the record path after a thread's first touch. Faults 43 and 48 of `docs/faults.md`.
+//!
+//! The allocator of this program counts what each thread allocates, records each allocation in a counter, and can be told
+//! to fail.
+
+use inferometer::{
+    Counter, Family, FamilyView, Gauge, Histogram, LabelSet, LabelValue, RegisterError, Registry, Sample, SeriesView,
+    UpDownCounter, Visitor, counter, gauge, histogram, metric,
+};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::time::Duration;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static LARGEST: Cell<usize> = const { Cell::new(usize::MAX) };
+    static RECORDS: Cell<bool> = const { Cell::new(false) };
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged, or answered with null, which says that memory is
+// exhausted. Counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if !admit(layout) {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: as our caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if !admit(layout) {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: as our caller promises.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as our caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        admit(layout);
+        // SAFETY: as our caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn admit(layout: Layout) -> bool {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+    if RECORDS.get() {
+        ALLOCATED.increment(layout.size() as u64);
+        let label = "allocator";
+        counter!("allocator_labelled_total", "by" => label).increment(1);
+    }
+    layout.size() <= LARGEST.get()
+}
+
+/// Bytes allocated while the test looked.
+#[metric(name = "allocator_allocated_bytes_total")]
+static ALLOCATED: Counter = Counter::new();
+
+/// A declared counter.
+#[metric(name = "declared_total")]
+static DECLARED: Counter = Counter::new();
+
+/// A declared family.
+#[metric(name = "family_total")]
+static FAMILY: Family<Outcome, Counter> = Family::new();
+
+/// A closed family.
+#[metric(name = "closed_seconds")]
+static CLOSED: Family<Closed, Histogram> = Family::new();
+
+#[derive(LabelSet)]
+struct Outcome<'a> {
+    model_name: &'a str,
+    status: Status,
+}
+
+#[derive(LabelSet)]
+struct Closed {
+    status: Status,
+}
+
+#[derive(LabelValue, Clone, Copy)]
+enum Status {
+    Ok,
+    Error,
+}
+
+fn allocations(body: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    body();
+    ALLOCATIONS.get() - before
+}
+
+/// One record of every kind.
+fn record_all(registry: &Handles, i: u64, models: &[String]) {
+    let model_name = &models[i as usize % models.len()];
+    let status = if i.is_multiple_of(3) { Status::Error } else { Status::Ok };
+    DECLARED.increment(1);
+    FAMILY.get(&Outcome { model_name, status }).increment(2);
+    CLOSED.get(&Closed { status }).record(Duration::from_micros(i));
+    registry.counter.increment(1);
+    registry.up_down.increment(1);
+    registry.up_down.decrement(1);
+    registry.gauge.set(i as f64);
+    registry.gauge.increment(1);
+    registry.durations.record(Duration::from_nanos(i));
+    registry.durations.record_n(Duration::from_nanos(i * 999), 8);
+    registry.durations.record_slice(&[Duration::ZERO, Duration::from_secs(1)]);
+    registry.integers.record(i);
+    registry.floats.record(i as f64 * 0.37);
+    registry.floats.record(f64::NAN);
+    counter!("literal_total", "status" => "ok").increment(1);
+    counter!("dynamic_total", "model_name" => model_name).increment(1);
+    gauge!("dynamic_gauge", "model_name" => model_name, "other" => model_name).set(1);
+    histogram!("literal_histogram").record(0.1);
+    let name = ["named_a_total", "named_b_total"][i as usize % 2];
+    counter!(name, "model_name" => model_name).increment(1);
+    let labels = [("model_name", model_name.as_str())];
+    counter!("pairs_total", &labels).increment(1);
+}
+
+struct Handles {
+    counter: Counter,
+    up_down: UpDownCounter,
+    gauge: Gauge,
+    durations: Histogram,
+    integers: Histogram<u64>,
+    floats: Histogram<f64>,
+}
+
+#[test]
+fn a_million_records_of_every_kind_allocate_nothing() {
+    let registry = Registry::new();
+    let handles = Handles {
+        counter: registry.counter("counter_total", &[]).unwrap(),
+        up_down: registry.up_down_counter("up_down", &[]).unwrap(),
+        gauge: registry.gauge("gauge", &[]).unwrap(),
+        durations: registry.histogram("durations_seconds", &[]).unwrap(),
+        integers: registry.histogram("integers", &[]).unwrap(),
+        floats: registry.histogram("floats", &[]).unwrap(),
+    };
+    let models: Vec<String> = (0..20).map(|i| format!("meta-llama/Llama-3.1-{i}B-Instruct")).collect();
+    for i in 0..200 {
+        record_all(&handles, i, &models); // warm-up: every call site, series and chunk
+    }
+    assert_eq!(allocations(|| drop(black_box(vec![1]))), 1, "the allocator counts");
+    let records = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
+    let during = allocations(|| (0..records).for_each(|i| record_all(&handles, i, &models)));
+    assert_eq!(during, 0);
+}
+
+#[test]
+fn a_visit_in_the_steady_state_allocates_nothing() {
+    struct Count(u64);
+
+    impl Visitor for Count {
+        fn family(&mut self, _: &FamilyView<'_>) -> bool {
+            true
+        }
+
+        fn series(&mut self, series: &SeriesView<'_>, sample: Sample<'_>) {
+            self.0 += series.labels().count() as u64;
+            if let Sample::Histogram(view) = sample {
+                self.0 += view.count() + view.native().map_or(0, |native| native.buckets.len() as u64);
+            }
+        }
+    }
+
+    let registry = Registry::new();
+    for i in 0..100 {
+        let label = i.to_string();
+        registry.counter("counter_total", &[("i", &label)]).unwrap().increment(i);
+        registry.gauge("gauge", &[("i", &label)]).unwrap().set(i as f64);
+        registry.histogram::<Duration>("d_seconds", &[("i", &label)]).unwrap().record(Duration::from_millis(i));
+        registry.histogram::<f64>("f", &[("i", &label)]).unwrap().record(0.5);
+    }
+    let mut count = Count(0);
+    registry.visit(&mut count);
+    let during = allocations(|| (0..100).for_each(|_| registry.visit(&mut count)));
+    assert_eq!(during, 0);
+    assert!(count.0 > 0);
+}
+
+// Fault 43
+#[test]
+fn an_allocator_may_record_into_the_storage_that_allocates() {
+    Registry::global();
+    let before = Registry::global().snapshot();
+    RECORDS.set(true);
+    // Allocates inside registration, inside the first touch of chunks, and inside the growth of the label cache.
+    let registry = Registry::new();
+    for i in 0..3_000 {
+        counter!("allocator_driven_total", "i" => (i % 500).to_string()).increment(1);
+        registry.counter("x_total", &[("i", &(i % 700).to_string())]).unwrap().increment(1);
+    }
+    RECORDS.set(false);
+    let delta = Registry::global().snapshot().delta(&before);
+    assert!(delta.counter("allocator_allocated_bytes_total", &[]).unwrap() > 100_000);
+    assert_eq!(delta.counter("allocator_driven_total", &[]), Some(3_000));
+    assert_eq!(registry.snapshot().counter("x_total", &[]), Some(3_000));
+    // What was made inside a cold path, by label, had nowhere to go, and is counted.
+    let kept = delta.counter("allocator_labelled_total", &[]).unwrap_or(0);
+    let dropped = delta.counter("inferometer_records_dropped_total", &[]).unwrap();
+    assert!(kept > 0 && dropped > 0, "{kept} kept, {dropped} dropped");
+}
+
+// Fault 48
+#[test]
+fn without_memory_a_registration_fails_and_a_record_goes_to_the_overflow_cells() {
+    let registry = Registry::new();
+    // Histograms so large, 100 KiB, that before long one needs a new chunk.
+    let buckets = inferometer::Buckets::DEFAULT.native(8).range(1e-9, 1e6);
+    let large = |name: &str| registry.histogram_with_buckets::<f64>(name, &[], &buckets);
+    LARGEST.set(60_000);
+    let refused = (0..1_000).find_map(|i| large(&format!("large_{i}")).err());
+    LARGEST.set(usize::MAX);
+    assert_eq!(refused, Some(RegisterError::StorageFull));
+
+    // Registered while there was memory; then the thread's own chunk cannot be had.
+    let large: Histogram<f64> = large("registered").unwrap();
+    LARGEST.set(60_000);
+    large.record(0.5);
+    large.record_n(0.25, 2);
+    LARGEST.set(usize::MAX);
+    large.record(1.0);
+    let seen = registry.snapshot().histogram("registered", &[]).unwrap();
+    assert_eq!((seen.count(), seen.sum()), (4, 2.0));
+}

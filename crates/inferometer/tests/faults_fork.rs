@@ -1,0 +1,100 @@
+//! Fault 46 of `docs/faults.md`: a process that forks. One test a process, because a child has one thread only.
+#![cfg(unix)]
+
+use inferometer::{Counter, Histogram, Registry};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+#[test]
+fn a_forked_child_starts_at_zero_and_its_parent_goes_on() {
+    let registry = Registry::new();
+    let counter: Counter = registry.counter("x_total", &[("a", "1")]).unwrap();
+    let histogram: Histogram = registry.histogram("x_seconds", &[]).unwrap();
+    // A series that lives in a used slot, so that it has a baseline.
+    counter.increment(100);
+    drop(counter);
+    registry.unregister(&[("a", "1")]);
+    let counter: Counter = registry.counter("x_total", &[("a", "2")]).unwrap();
+    counter.increment(5);
+    histogram.record_n(Duration::from_secs(2), 3);
+    registry.snapshot();
+
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Threads that hold locks and record while the process forks.
+        for worker in 0..3 {
+            let (registry, stop) = (&registry, &stop);
+            scope.spawn(move || {
+                let mut i = 0_u64;
+                while !stop.load(Relaxed) {
+                    let own = registry.counter("busy_total", &[("i", &(i % 50).to_string())]).unwrap();
+                    own.increment(1);
+                    if worker == 0 {
+                        registry.snapshot();
+                    }
+                    i += 1;
+                }
+            });
+        }
+        for _ in 0..20 {
+            // SAFETY: validity: no argument. Aliasing: the child touches its own copy of the memory, and ends by `_exit`.
+            let child = unsafe { libc::fork() };
+            assert!(child >= 0, "fork failed");
+            if child == 0 {
+                let code = match std::panic::catch_unwind(|| in_the_child(&registry, &counter, &histogram)) {
+                    Ok(()) => 0,
+                    Err(_) => 1,
+                };
+                // SAFETY: validity: any code will do. Aliasing: no memory is passed.
+                unsafe { libc::_exit(code) };
+            }
+            assert_eq!(wait_for(child), Some(0), "the child failed or hung");
+        }
+        stop.store(true, Relaxed);
+    });
+    let snapshot = registry.snapshot();
+    assert_eq!(snapshot.counter("x_total", &[]), Some(5));
+    assert_eq!(snapshot.histogram("x_seconds", &[]).unwrap().sum(), 6.0);
+}
+
+fn in_the_child(registry: &Registry, counter: &Counter, histogram: &Histogram) {
+    let snapshot = registry.snapshot();
+    assert_eq!(snapshot.counter("x_total", &[]), Some(0), "what the parent counted is the parent's");
+    assert_eq!(snapshot.counter("busy_total", &[]), Some(0));
+    assert_eq!(snapshot.histogram("x_seconds", &[]).unwrap().count(), 0);
+    counter.increment(2);
+    histogram.record(Duration::from_secs(1));
+    registry.counter("new_total", &[]).unwrap().increment(1);
+    // The slabs of the threads that did not come along are there for new ones.
+    let (counter, registry_too) = (counter.clone(), registry.clone());
+    thread::spawn(move || {
+        counter.increment(1);
+        registry_too.counter("new_total", &[]).unwrap().increment(1);
+    })
+    .join()
+    .unwrap();
+    let snapshot = registry.snapshot();
+    assert_eq!(snapshot.counter("x_total", &[]), Some(3));
+    assert_eq!(snapshot.counter("new_total", &[]), Some(2));
+    let seen = snapshot.histogram("x_seconds", &[]).unwrap();
+    assert_eq!((seen.count(), seen.sum()), (1, 1.0));
+}
+
+/// The child's exit code; `None` when it was killed, by us after ten seconds or by a signal.
+fn wait_for(child: libc::pid_t) -> Option<i32> {
+    let mut status = 0;
+    for _ in 0..1_000 {
+        // SAFETY: validity: `status` is a local that outlives the call. Aliasing: the borrow is exclusive.
+        let ended = unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) };
+        if ended == child {
+            return libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    // SAFETY: validity: our own child, which has not been waited for. Aliasing: no memory is passed.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+    // SAFETY: as above.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    None
+}
