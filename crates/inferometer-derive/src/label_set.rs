@@ -2,7 +2,7 @@
 
 use crate::label_value::attribute;
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::{Data, DeriveInput, Error, Fields, GenericParam, LitStr, Result};
 
@@ -42,8 +42,14 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
             }
         })
         .collect();
+    // Checked one by one too, so that the compiler points at the field.
+    let checks = names
+        .iter()
+        .map(|name| quote_spanned!(name.span()=> const _: () = ::inferometer::__private::assert_labels(&[#name]);));
     let fields = 0..idents.len();
     Ok(quote! {
+        #(#checks)*
+
         impl #generics ::inferometer::LabelSet for #name #arguments #bounds {
             type Owner = #name<#(#owner_arguments),*>;
 

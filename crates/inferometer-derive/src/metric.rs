@@ -40,7 +40,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
         (None, None, None) => (quote!(&[]), quote!(::core::option::Option::None)),
         (bounds, native, range) => {
             let mut buckets = match bounds {
-                Some(_) => quote!(::inferometer::Buckets::classic(BOUNDS)),
+                Some(_) => quote!(::inferometer::Buckets::classic(__INFEROMETER_BOUNDS)),
                 None => quote!(::inferometer::Buckets::DEFAULT),
             };
             match native {
@@ -68,14 +68,14 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
             #name,
             <#ty as ::inferometer::__private::DeclaredKind>::KIND,
             #unit,
-            BOUNDS,
+            __INFEROMETER_BOUNDS,
         );
     );
     Ok(quote! {
         #(#attributes)*
         #visibility static #ident: #ty = {
             #[allow(dead_code)]
-            const BOUNDS: &[f64] = #bounds;
+            const __INFEROMETER_BOUNDS: &[f64] = #bounds;
             #check
             static DECLARATION: ::inferometer::__private::Declaration = ::inferometer::__private::Declaration {
                 name: #name,

@@ -113,7 +113,8 @@ fn ten_thousand_short_threads_inherit_a_few_slabs() {
     batch(100);
     let before = resident();
     batch(2_400);
-    if let (Some(before), Some(after)) = (before, resident()) {
+    // A sanitizer's own memory grows with the number of threads.
+    if let (Some(before), Some(after), false) = (before, resident(), cfg!(inferometer_tsan)) {
         assert!(after < before + 1_000, "memory grew from {before} to {after} pages");
     }
     let total: u64 = (0..4).map(|thread| 200 - thread).sum::<u64>() * 2_500;

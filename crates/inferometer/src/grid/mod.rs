@@ -11,8 +11,9 @@ pub(crate) use bounds::check_bounds;
 pub use bounds::{Buckets, BucketsError};
 pub(crate) use table::{Entry, LIMIT, index_in, position_of_float, position_of_integer};
 
+use crate::sync::{Mutex, lock};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use table::Keys;
 
 /// What the observations of a histogram are.
@@ -126,7 +127,7 @@ impl Grid {
             classic.iter().map(|bound| bound.to_bits()).collect(),
             buckets.schema.map(|schema| (schema, range.0.to_bits(), range.1.to_bits())),
         );
-        let mut grids = GRIDS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut grids = lock(&GRIDS);
         let grids = grids.get_or_insert_default();
         if let Some(grid) = grids.get(&key).and_then(Weak::upgrade) {
             return grid;

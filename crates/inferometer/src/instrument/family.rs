@@ -138,7 +138,7 @@ impl<L: LabelSet, I: Instrument> Family<L, I> {
     /// `None` for a family that was made by a registry, which has its core from the start.
     fn try_register(&self) -> Result<Option<&Core>, RegisterError> {
         let Some(declaration) = self.declaration else { return Ok(self.core.get()) };
-        let core = Core::register::<L, I>(
+        let core = Core::register::<L>(
             Registry::global(),
             &Request {
                 name: declaration.name,
@@ -158,7 +158,7 @@ impl<L: LabelSet, I: Instrument> Family<L, I> {
 }
 
 impl Core {
-    fn register<L: LabelSet, I: Instrument>(registry: &Registry, request: &Request<'_>) -> Result<Core, RegisterError> {
+    fn register<L: LabelSet>(registry: &Registry, request: &Request<'_>) -> Result<Core, RegisterError> {
         let family = registry.family(request)?;
         let only = if L::OPEN == 0 { Some(family.get_or_create(&SliceLabels(&[]))?) } else { None };
         Ok(Core { family, only })
@@ -175,7 +175,7 @@ impl Registry {
         name: &str,
         help: &str,
     ) -> Result<Family<L, I>, RegisterError> {
-        let core = Core::register::<L, I>(
+        let core = Core::register::<L>(
             self,
             &Request {
                 name,

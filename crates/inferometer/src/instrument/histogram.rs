@@ -184,9 +184,11 @@ impl<T: Observation> Histogram<T> {
             return self.add_cold(key, n);
         }
         let table = self.table.load(Relaxed).cast_const();
-        // SAFETY: validity: the table has `entries` entries and `at` is below that. It belongs to the grid of a series that
-        // this histogram owns a share of or has pinned. Aliasing: a grid is never written to.
-        let entry = unsafe { &*table.add(at as usize) };
+        // SAFETY: validity: the table has `entries` entries and `at` is below that. Aliasing: no memory is touched yet.
+        let entry = unsafe { table.add(at as usize) };
+        // SAFETY: validity: as above; the table belongs to the grid of a series that this histogram owns a share of or
+        // has pinned. Aliasing: a grid is never written to.
+        let entry = unsafe { &*entry };
         let bucket = grid::index_in(entry, key);
         T::add_to_sum(key, n, storage::cell(chunk, slot.offset()));
         storage::add_own(storage::cell(chunk, slot.offset() + 1 + bucket), n);

@@ -34,11 +34,11 @@ pub struct Local<'a, I: Instrument> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Held {
     /// A loan from the thread's cache.
-    ByCache,
+    Cache,
     /// The instrument itself.
-    ByInstrument,
+    Instrument,
     /// Whatever `'a` borrows.
-    ByBorrow,
+    Borrow,
 }
 
 impl<I: Instrument> Local<'_, I> {
@@ -46,7 +46,7 @@ impl<I: Instrument> Local<'_, I> {
     #[inline(always)]
     pub(super) fn of_loan(loan: Option<Loan>, member: usize) -> Self {
         match loan {
-            Some(Loan::Cached(found)) => Self::borrowed(found, member, Held::ByCache),
+            Some(Loan::Cached(found)) => Self::borrowed(found, member, Held::Cache),
             Some(Loan::Owned(series)) => Self::owned(super::member_handle(series, member)),
             None => Self::detached(),
         }
@@ -62,11 +62,11 @@ impl<I: Instrument> Local<'_, I> {
     #[inline(always)]
     pub(super) fn of_series(series: &Series, member: usize) -> Self {
         let slot = series.lease().map_or(Slot::UNREGISTERED, Lease::slot);
-        Self::borrowed(Found { slot, series }, member, Held::ByBorrow)
+        Self::borrowed(Found { slot, series }, member, Held::Borrow)
     }
 
     fn owned(instrument: I) -> Self {
-        Local { instrument: ManuallyDrop::new(instrument), held: Held::ByInstrument, borrows: PhantomData }
+        Local { instrument: ManuallyDrop::new(instrument), held: Held::Instrument, borrows: PhantomData }
     }
 
     #[inline(always)]
@@ -96,10 +96,10 @@ impl<I: Instrument> Drop for Local<'_, I> {
     #[inline(always)]
     fn drop(&mut self) {
         match self.held {
-            Held::ByCache => cache::give_back(),
-            Held::ByBorrow => {}
+            Held::Cache => cache::give_back(),
+            Held::Borrow => {}
             // SAFETY: validity: the instrument owns what it holds, and is not used again. Aliasing: `self` is exclusive.
-            Held::ByInstrument => unsafe { ManuallyDrop::drop(&mut self.instrument) },
+            Held::Instrument => unsafe { ManuallyDrop::drop(&mut self.instrument) },
         }
     }
 }

@@ -127,9 +127,11 @@ pub(crate) fn look_up<T: Texts + ?Sized>(
 fn probe<T: Texts + ?Sized>(tag: u32, key: Key, texts: &T, beside: usize) -> Option<Found> {
     HOT.with(|hot| {
         let place = (key.hash as usize ^ beside) & hot.mask.get();
-        // SAFETY: validity: `entries` points to `mask + 1` entries, which live until `entries` changes, and it changes on
-        // this thread only. Aliasing: entries are written by this thread's cold path only, which no reference outlives.
-        let entry = unsafe { &*hot.entries.get().add(place) };
+        // SAFETY: validity: `entries` points to `mask + 1` entries. Aliasing: no memory is touched yet.
+        let entry = unsafe { hot.entries.get().add(place) };
+        // SAFETY: validity: they live until `entries` changes, and it changes on this thread only. Aliasing: they are
+        // written by this thread's cold path only, which no reference outlives.
+        let entry = unsafe { &*entry };
         let same = entry.tag == tag
             && entry.lengths == key.lengths
             && same_texts(&entry.text, texts)

@@ -6,13 +6,14 @@ use super::series::{Series, Store};
 use crate::grid::Grid;
 use crate::label::{Labels, Packed};
 use crate::storage::{POOL, Shape};
+use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
 use crate::unit::Unit;
 use crossbeam_utils::CachePadded;
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The value of a label that stands for all the values past a family's limit.
 pub(crate) const OTHER: &str = "other";
@@ -152,7 +153,7 @@ impl Family {
     }
 
     pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 
     #[cfg(unix)]

@@ -7,8 +7,9 @@
 use super::family::Table;
 use super::{Directory, Family, Inner, all_registries};
 use crate::storage::{self, POOL, Ranges, Slab};
+use crate::sync::{Mutex, MutexGuard, lock};
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
+use std::sync::{Arc, Once, Weak};
 
 /// Installs the handlers, once.
 pub(super) fn watch() {
@@ -75,5 +76,5 @@ fn lock_for_ever<T>(mutex: &Mutex<T>) -> MutexGuard<'static, T> {
     // SAFETY: validity: the owner of the mutex stands behind the guard in the same struct, so it is dropped after it.
     // Aliasing: a mutex is shared.
     let mutex: &'static Mutex<T> = unsafe { &*std::ptr::from_ref(mutex) };
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(mutex)
 }

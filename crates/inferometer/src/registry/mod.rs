@@ -18,13 +18,15 @@ pub(crate) use series::{Series, Store, Sum};
 
 use crate::grid::{Buckets, Domain, Grid};
 use crate::label::LabelSet;
+use crate::snapshot::Scratch;
+use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
 use crate::unit::Unit;
 use family::{Description, Design};
 use matcher::BucketRules;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Release};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 /// What a family's series are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +96,7 @@ pub(crate) struct Directory {
     pub(crate) scope: Arc<Scope>,
     /// The lock that orders scrapes, with the fork epoch that it belongs to: a child of a fork must not wait for a
     /// scrape that goes on in its parent.
-    reader: (usize, Arc<Mutex<crate::snapshot::Scratch>>),
+    reader: (usize, Arc<Mutex<Scratch>>),
 }
 
 /// What applies to all families of a registry.
@@ -262,7 +264,7 @@ impl Registry {
     }
 
     pub(crate) fn directory(&self) -> MutexGuard<'_, Directory> {
-        self.inner.directory.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.directory)
     }
 
     pub(crate) fn changed(&self) {
@@ -283,7 +285,7 @@ impl Registry {
     }
 
     /// The lock that orders the scrapes of this registry.
-    pub(crate) fn reader(&self) -> Arc<Mutex<crate::snapshot::Scratch>> {
+    pub(crate) fn reader(&self) -> Arc<Mutex<Scratch>> {
         let epoch = crate::storage::POOL.epoch();
         let mut directory = self.directory();
         if directory.reader.0 != epoch {
@@ -419,12 +421,15 @@ impl RequestLabels<'_> {
         let mut open = 0;
         let labels = L::NAMES.iter().zip(L::SIZES).enumerate();
         let labels = labels.map(|(field, (name, &size))| {
-            let source = if size == 0 {
-                open += 1;
-                LabelSource::Open(open - 1)
-            } else {
-                step /= size;
-                LabelSource::Closed { step, size, field, text: L::closed_text }
+            let source = match step.checked_div(size) {
+                None => {
+                    open += 1;
+                    LabelSource::Open(open - 1)
+                }
+                Some(next) => {
+                    step = next;
+                    LabelSource::Closed { step, size, field, text: L::closed_text }
+                }
             };
             LabelName { name: (*name).to_owned(), source }
         });
@@ -459,7 +464,7 @@ impl fmt::Debug for Registry {
 impl Drop for Inner {
     fn drop(&mut self) {
         // Families and series own each other.
-        let directory = self.directory.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let directory = self.directory.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         directory.list.iter().for_each(|family| family.clear());
     }
 }
@@ -467,5 +472,5 @@ impl Drop for Inner {
 /// Every registry that is alive, for `fork`.
 fn all_registries() -> MutexGuard<'static, Vec<Weak<Inner>>> {
     static ALL: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
-    ALL.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&ALL)
 }

@@ -3,10 +3,11 @@
 use super::family::Family;
 use crate::label::Packed;
 use crate::storage::{Baseline, Lease};
+use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
 use crossbeam_utils::CachePadded;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The series of one tuple of open label values: one for each combination of the closed labels, side by side.
@@ -102,8 +103,7 @@ impl Series {
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
-        let life = self.life.get_or_init(Box::default);
-        life.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(self.life.get_or_init(Box::default))
     }
 
     /// Takes the series out of the exposition until its values change.

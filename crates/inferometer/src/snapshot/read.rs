@@ -6,8 +6,8 @@ use crate::self_metrics::SERIES_DROPPED;
 use crate::unit::Unit;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 /// Memory that a scrape reuses; its lock orders the scrapes of a registry, which the reading of a series relies on.
@@ -254,8 +254,11 @@ impl Registry {
     /// registration needs is locked meanwhile. After the first visit nothing is allocated, unless series were added.
     pub fn visit(&self, visitor: &mut dyn Visitor) {
         let reader = self.reader();
-        let mut scratch = reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let (families, scope, generation) = (self.families(), self.scope(), self.generation());
+        let mut scratch = crate::sync::lock(&reader);
+        // The generation first: should something change meanwhile, what is newer than the generation says is looked at
+        // again next time. The other way round, what is older than it says would be taken for good.
+        let generation = self.generation();
+        let (families, scope) = (self.families(), self.scope());
         for family in families.iter() {
             family.sweep();
             let description = family.description.get();
@@ -321,6 +324,9 @@ fn histogram_view<'a>(
     native: &'a mut Vec<(i32, u64)>,
 ) -> HistogramView<'a> {
     grid.fold_classic(cells, classic);
+    // Room for all, so that nothing is allocated later, when more buckets are filled.
+    native.clear();
+    native.reserve(cells.len());
     let zero = grid.fold_native(cells, native);
     let sum = match sum {
         Sum::Float(sum) => HistogramSum::Float(sum),

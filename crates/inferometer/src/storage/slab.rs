@@ -67,10 +67,12 @@ impl Slab {
 /// The cell at `offset` of a chunk that is not null.
 #[inline(always)]
 pub(crate) fn cell<'a>(chunk: *const AtomicU64, offset: usize) -> &'a AtomicU64 {
-    // SAFETY: validity: chunks are never freed, and a slot's offset lies inside the chunk, because the allocator gives
-    // out no range past the size with which every slab allocates that chunk. Aliasing: cells are atomics and are only
-    // ever reached through shared references.
-    unsafe { &*chunk.add(offset) }
+    // SAFETY: validity: a slot's offset lies inside its chunk, because the allocator gives out no range past the size with
+    // which every slab allocates that chunk. Aliasing: no memory is touched yet.
+    let cell = unsafe { chunk.add(offset) };
+    // SAFETY: validity: as above, and chunks are never freed. Aliasing: cells are atomics and are only ever reached
+    // through shared references.
+    unsafe { &*cell }
 }
 
 /// Zeroed memory for `cells` cells on a line of its own, or null. Large chunks come straight from the kernel as zero

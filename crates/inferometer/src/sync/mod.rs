@@ -1,30 +1,35 @@
 //! The synchronisation primitives of the lock-free part: std's, or loom's when the models run (`--cfg loom`).
 //!
+//! Under ThreadSanitizer (`--cfg inferometer_tsan`) a mutex also does what the sanitizer can see: std itself is not instrumented.
+//!
 //! The memory orderings that the proof in [`crate::storage`] rests on have a name each, so that every use can be found.
 //! Under loom a test can weaken one of them for itself: the model must then fail, which shows that it can.
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
-    Mutex,
+    OnceLock,
     atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
 };
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
-    Mutex,
+    Mutex, MutexGuard,
     atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
 };
+
+#[cfg(all(not(loom), not(inferometer_tsan)))]
+pub(crate) use std::sync::{Mutex, MutexGuard};
+
+#[cfg(inferometer_tsan)]
+mod traced;
+#[cfg(inferometer_tsan)]
+pub(crate) use traced::{Mutex, MutexGuard};
 
 /// Locks, and goes on with the data when another thread panicked while it held the lock: a panic in one recording
 /// thread must not end the scrape. Every critical section leaves its data whole at each point where it can panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
-
-#[cfg(loom)]
-pub(crate) use loom::sync::MutexGuard;
-#[cfg(not(loom))]
-pub(crate) use std::sync::MutexGuard;
 
 /// The orderings, by what they do.
 pub(crate) mod order {
@@ -40,6 +45,10 @@ pub(crate) mod order {
         if super::weaken::publication() {
             return Ordering::Relaxed;
         }
+        // The negative control of the run under ThreadSanitizer.
+        #[cfg(inferometer_weak_publication)]
+        return Ordering::Relaxed;
+        #[allow(unreachable_code, reason = "unreachable in the negative control only")]
         Ordering::Release
     }
 
