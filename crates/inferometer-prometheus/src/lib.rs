@@ -1,1 +1,35 @@
-//! p
+//! Prometheus exposition for [`inferometer`].
+//!
+//! ```no_run
+//! use inferometer_prometheus::Exporter;
+//!
+//! let server = Exporter::builder().build()?.serve(Exporter::DEFAULT_ADDRESS)?;
+//! println!("metrics at http://{}/metrics", server.local_addr());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The server runs on a thread of its own, with a runtime of its own: a scrape takes nothing from the engine's runtime,
+//! and a busy engine does not hold up a scrape. A program that has an HTTP server already can answer with
+//! [`Exporter::try_render`] instead, and leave out the feature `http`, which is on by default.
+//!
+//! # What requests can do
+//!
+//! A malicious request that reaches the server cannot cause more than additional load and failed scrapes, and the load is
+//! bounded: the connections, the size of a request's head, the time that a client may take and the size of a response are
+//! limited ([`ExporterBuilder`]), request bodies are not read, nothing of a request is put into a response or a metric, and
+//! however many scrape at once, one scrape is rendered at a time. There is no authentication. Metrics say much about a
+//! service, so the address should be one that only its operators reach; for all others put a reverse proxy in front.
+
+mod builder;
+mod exporter;
+mod rendered;
+#[cfg(feature = "http")]
+mod server;
+mod single_flight;
+mod text;
+
+pub use builder::{BuildError, ExporterBuilder};
+pub use exporter::Exporter;
+pub use rendered::{RenderError, Rendered};
+#[cfg(feature = "http")]
+pub use server::{ServeError, Server};

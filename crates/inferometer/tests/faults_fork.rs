@@ -22,6 +22,7 @@ fn a_forked_child_starts_at_zero_and_its_parent_goes_on() {
 
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _stop_at_the_end = StopOnDrop(&stop);
         // Threads that hold locks and record while the process forks.
         for worker in 0..3 {
             let (registry, stop) = (&registry, &stop);
@@ -51,11 +52,19 @@ fn a_forked_child_starts_at_zero_and_its_parent_goes_on() {
             }
             assert_eq!(wait_for(child), Some(0), "the child failed or hung");
         }
-        stop.store(true, Relaxed);
     });
     let snapshot = registry.snapshot();
     assert_eq!(snapshot.counter("x_total", &[]), Some(5));
     assert_eq!(snapshot.histogram("x_seconds", &[]).unwrap().sum(), 6.0);
+}
+
+/// Lets the threads end even if the test fails; the scope waits for them.
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 fn in_the_child(registry: &Registry, counter: &Counter, histogram: &Histogram) {
@@ -81,10 +90,10 @@ fn in_the_child(registry: &Registry, counter: &Counter, histogram: &Histogram) {
     assert_eq!((seen.count(), seen.sum()), (1, 1.0));
 }
 
-/// The child's exit code; `None` when it was killed, by us after ten seconds or by a signal.
+/// The child's exit code; `None` when it was killed, by us after a minute or by a signal.
 fn wait_for(child: libc::pid_t) -> Option<i32> {
     let mut status = 0;
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
         // SAFETY: validity: `status` is a local that outlives the call. Aliasing: the borrow is exclusive.
         let ended = unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) };
         if ended == child {

@@ -32,7 +32,7 @@ pub struct Counter {
 impl Counter {
     #[doc(hidden)]
     pub const fn declared(declaration: &'static Declaration) -> Self {
-        Counter { slot: AtomicU32::new(Slot::UNREGISTERED.bits()), owner: Owner::Declared(declaration) }
+        Counter { slot: AtomicU32::new(Slot::UNREGISTERED.bits()), owner: Owner::declared(declaration) }
     }
 
     /// Adds `n`.
@@ -44,18 +44,11 @@ impl Counter {
         let slot = self.slot();
         let chunk = storage::chunk(slot);
         if chunk.is_null() {
-            return self.increment_cold(n);
+            // Only a static may be without a slot. The other case takes plain values: see `Owner`.
+            let slot = if self.owner.is_declared() { self.registered_slot() } else { slot };
+            return storage::add_cold(slot, n);
         }
         storage::add_own(storage::cell(chunk, slot.offset()), n);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn increment_cold(&self, n: u64) {
-        match storage::touch(self.registered_slot()) {
-            Some(cells) => cells.add(0, n),
-            None => storage::drop_record(),
-        }
     }
 
     /// Raises the counter to `value` when it is lower: for a number that something else counts.
@@ -92,6 +85,8 @@ impl Counter {
     }
 
     /// The slot, found if need be.
+    #[cold]
+    #[inline(never)]
     fn registered_slot(&self) -> Slot {
         let slot = self.slot();
         if slot.is_registered() {
@@ -142,7 +137,7 @@ impl Bind for Counter {
 
     #[inline(always)]
     fn detached() -> Self {
-        Counter { slot: AtomicU32::new(Slot::REFUSED.bits()), owner: Owner::Nowhere }
+        Counter { slot: AtomicU32::new(Slot::REFUSED.bits()), owner: Owner::NOWHERE }
     }
 }
 

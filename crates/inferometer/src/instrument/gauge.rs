@@ -36,7 +36,7 @@ static REFUSED: AtomicU64 = AtomicU64::new(0);
 impl Gauge {
     #[doc(hidden)]
     pub const fn declared(declaration: &'static Declaration) -> Self {
-        Gauge { cell: AtomicPtr::new(ptr::null_mut()), owner: Owner::Declared(declaration) }
+        Gauge { cell: AtomicPtr::new(ptr::null_mut()), owner: Owner::declared(declaration) }
     }
 
     /// Sets the value.
@@ -123,7 +123,7 @@ impl Bind for Gauge {
 
     #[inline(always)]
     fn detached() -> Self {
-        Gauge { cell: AtomicPtr::new(ptr::from_ref(&REFUSED).cast_mut()), owner: Owner::Nowhere }
+        Gauge { cell: AtomicPtr::new(ptr::from_ref(&REFUSED).cast_mut()), owner: Owner::NOWHERE }
     }
 }
 

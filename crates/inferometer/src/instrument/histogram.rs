@@ -90,7 +90,8 @@ macro_rules! integer_key {
 
             #[inline(always)]
             fn key(self) -> u64 {
-                $key(self)
+                let key: fn(Self) -> u64 = $key;
+                key(self)
             }
 
             #[inline(always)]
@@ -113,7 +114,11 @@ macro_rules! integer_key {
 integer_key!(u64, Domain::Integers, |value| value);
 integer_key!(Duration, Domain::Nanoseconds, |value: Duration| {
     // A duration past the limit must stay past it: as_nanos() as u64 could wrap around to a small one.
-    value.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(value.subsec_nanos()))
+    const MOST_SECONDS: u64 = LIMIT / 1_000_000_000;
+    if value.as_secs() > MOST_SECONDS {
+        return u64::MAX;
+    }
+    value.as_secs() * 1_000_000_000 + u64::from(value.subsec_nanos())
 });
 
 impl Key for f64 {
@@ -144,7 +149,7 @@ impl Key for f64 {
 impl<T: Observation> Histogram<T> {
     #[doc(hidden)]
     pub const fn declared(declaration: &'static Declaration) -> Self {
-        Self::unbound(Slot::UNREGISTERED, Owner::Declared(declaration))
+        Self::unbound(Slot::UNREGISTERED, Owner::declared(declaration))
     }
 
     const fn unbound(slot: Slot, owner: Owner) -> Self {
@@ -326,7 +331,7 @@ impl<T: Observation> Bind for Histogram<T> {
 
     #[inline(always)]
     fn detached() -> Self {
-        Self::unbound(Slot::REFUSED, Owner::Nowhere)
+        Self::unbound(Slot::REFUSED, Owner::NOWHERE)
     }
 }
 

@@ -7,22 +7,59 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Where an instrument's series comes from.
-pub(crate) enum Owner {
+///
+/// The reference to a series is a raw one, so that an instrument which merely borrows can be made of plain values, without
+/// memory of its own: a look-up and a record through it then stay in registers.
+pub(crate) struct Owner {
+    source: Source,
+    member: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Source {
     /// A static, which finds its series when it is first used and pins it for ever.
     Declared(&'static Declaration),
-    /// A handle, which keeps its series alive.
-    Series { series: Arc<Series>, member: usize },
+    /// A handle. The pointer came from `Arc::into_raw`, and the handle owns that count; but see [`Owner::borrowed`].
+    Series(*const Series),
     /// Nowhere: it could not be registered.
     Nowhere,
 }
 
+// SAFETY: what a handle owns is an `Arc<Series>`, which is `Send` and `Sync`, and the rest is static.
+unsafe impl Send for Owner {}
+// SAFETY: as above.
+unsafe impl Sync for Owner {}
+
 impl Owner {
+    pub(super) const NOWHERE: Owner = Owner { source: Source::Nowhere, member: 0 };
+
+    pub(super) const fn declared(declaration: &'static Declaration) -> Self {
+        Owner { source: Source::Declared(declaration), member: 0 }
+    }
+
+    /// Keeps the series alive.
+    pub(super) fn handle_of(series: Arc<Series>, member: usize) -> Self {
+        Owner { source: Source::Series(Arc::into_raw(series)), member: member as u32 }
+    }
+
+    /// Takes over a count that is not its own, so it must not be dropped unless the caller has one to give.
+    #[inline(always)]
+    pub(super) fn borrowed(series: *const Series, member: usize) -> Self {
+        Owner { source: Source::Series(series), member: member as u32 }
+    }
+
+    /// Whether the series may not be known yet.
+    #[inline(always)]
+    pub(super) fn is_declared(&self) -> bool {
+        matches!(self.source, Source::Declared(_))
+    }
+
     /// The series and the member that an instrument belongs to. Takes locks and allocates.
     pub(super) fn series<I: Instrument>(&self) -> Result<Option<(Arc<Series>, usize)>, RegisterError> {
-        Ok(match self {
-            Owner::Series { series, member } => Some((Arc::clone(series), *member)),
-            Owner::Declared(declaration) => Some((declaration.series::<I>()?, 0)),
-            Owner::Nowhere => None,
+        Ok(match self.source {
+            Source::Series(series) => Some((clone_raw(series), self.member as usize)),
+            Source::Declared(declaration) => Some((declaration.series::<I>()?, 0)),
+            Source::Nowhere => None,
         })
     }
 
@@ -57,12 +94,35 @@ impl Owner {
     }
 }
 
+impl Drop for Owner {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Source::Series(series) = self.source {
+            release(series);
+        }
+    }
+}
+
+/// Gives up a count that a handle owned.
+#[inline(never)]
+fn release(series: *const Series) {
+    // SAFETY: validity: the count came from `Arc::into_raw` and is given up once. Aliasing: an `Arc` is shared.
+    drop(unsafe { Arc::from_raw(series) });
+}
+
+fn clone_raw(series: *const Series) -> Arc<Series> {
+    // SAFETY: validity: somebody owns a count as long as the handle lives. Aliasing: an `Arc` is shared.
+    unsafe { Arc::increment_strong_count(series) };
+    // SAFETY: validity: the count that was just added is the new `Arc`'s. Aliasing: as above.
+    unsafe { Arc::from_raw(series) }
+}
+
 impl fmt::Debug for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Owner::Declared(declaration) => f.write_str(declaration.name),
-            Owner::Series { series, member } => write!(f, "{series:?}[{member}]"),
-            Owner::Nowhere => f.write_str("nowhere"),
+        match self.source {
+            Source::Declared(declaration) => f.write_str(declaration.name),
+            Source::Series(series) => write!(f, "{:?}[{}]", clone_raw(series), self.member),
+            Source::Nowhere => f.write_str("nowhere"),
         }
     }
 }

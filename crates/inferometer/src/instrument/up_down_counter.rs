@@ -34,7 +34,7 @@ const CELLS: usize = 2;
 impl UpDownCounter {
     #[doc(hidden)]
     pub const fn declared(declaration: &'static Declaration) -> Self {
-        UpDownCounter { slot: AtomicU32::new(Slot::UNREGISTERED.bits()), owner: Owner::Declared(declaration) }
+        UpDownCounter { slot: AtomicU32::new(Slot::UNREGISTERED.bits()), owner: Owner::declared(declaration) }
     }
 
     /// Adds `n`.
@@ -63,18 +63,10 @@ impl UpDownCounter {
         let slot = self.slot();
         let chunk = storage::chunk(slot);
         if chunk.is_null() {
-            return self.add_cold(cell, n);
+            let slot = if self.owner.is_declared() { self.registered_slot() } else { slot };
+            return storage::add_cold(slot.add(cell), n);
         }
         storage::add_own(storage::cell(chunk, slot.offset() + cell), n);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn add_cold(&self, cell: usize, n: u64) {
-        match storage::touch(self.registered_slot()) {
-            Some(cells) => cells.add(cell, n),
-            None => storage::drop_record(),
-        }
     }
 
     #[inline(always)]
@@ -82,6 +74,8 @@ impl UpDownCounter {
         Slot::from_bits(self.slot.load(Relaxed))
     }
 
+    #[cold]
+    #[inline(never)]
     fn registered_slot(&self) -> Slot {
         let slot = self.slot();
         if slot.is_registered() {
@@ -115,7 +109,7 @@ impl Bind for UpDownCounter {
 
     #[inline(always)]
     fn detached() -> Self {
-        UpDownCounter { slot: AtomicU32::new(Slot::REFUSED.bits()), owner: Owner::Nowhere }
+        UpDownCounter { slot: AtomicU32::new(Slot::REFUSED.bits()), owner: Owner::NOWHERE }
     }
 }
 

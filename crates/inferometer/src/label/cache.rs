@@ -27,21 +27,26 @@ impl Texts for [&str] {
     }
 }
 
-/// What a look-up found.
+/// What a look-up found, in plain values. Belongs to one thread.
 #[derive(Clone, Copy)]
-pub(crate) struct Found {
+pub(crate) struct Loan {
     /// The first cell of the series; unregistered when it has none.
     pub(crate) slot: Slot,
-    /// Valid as long as the loan is.
+    /// Null when there is no series.
     pub(crate) series: *const Series,
+    pub(crate) held: Held,
 }
 
-/// Keeps what was found alive; belongs to one thread. Whoever holds it calls [`give_back`] in the end.
-pub(crate) enum Loan {
-    /// From this thread's cache.
-    Cached(Found),
-    /// Not cached: too long, or the thread is ending.
-    Owned(Arc<Series>),
+/// What keeps a series alive that was looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// The thread's cache. The borrower calls [`give_back`] in the end.
+    ByCache,
+    /// A count of its `Arc`, which is the borrower's. So it is for what is not cached: texts that are too long, and threads
+    /// that are ending.
+    ByBorrower,
+    /// Something that outlives the borrower.
+    ByOthers,
 }
 
 const TEXT: usize = 96;
@@ -50,10 +55,10 @@ const MOST: usize = 4_096;
 
 #[repr(align(128))]
 struct Entry {
-    /// Never 0 in an entry that is in use.
     tag: u32,
     hash: u32,
     slot: Slot,
+    /// Null in an entry that is not in use.
     series: *const Series,
     /// The lengths of the texts, a byte each.
     lengths: u64,
@@ -62,13 +67,17 @@ struct Entry {
 
 impl Entry {
     const EMPTY: Entry = Entry {
-        tag: 0,
+        tag: u32::MAX, // no family's
         hash: 0,
         slot: Slot::UNREGISTERED,
         series: ptr::null(),
-        lengths: u64::MAX, // longer than any key, so that tag 0 finds nothing either
+        lengths: 0,
         text: [0; TEXT],
     };
+
+    fn is_used(&self) -> bool {
+        !self.series.is_null()
+    }
 }
 
 struct Table([Entry; 1]);
@@ -78,27 +87,28 @@ unsafe impl Sync for Table {}
 
 static EMPTY: Table = Table([Entry::EMPTY]);
 
-/// What a hit touches. No destructor, so that access is one instruction.
-struct Hot {
-    entries: Cell<*const Entry>,
-    mask: Cell<usize>,
-    seen: Cell<u64>,
-    loans: Cell<usize>,
-}
-
-impl Hot {
-    /// Look-ups use this table from now on. Its length is a power of two.
-    fn show(&self, table: &[Entry]) {
-        self.entries.set(table.as_ptr());
-        self.mask.set(table.len() - 1);
-    }
-}
-
 thread_local! {
-    static HOT: Hot = const {
-        Hot { entries: Cell::new(EMPTY.0.as_ptr()), mask: Cell::new(0), seen: Cell::new(0), loans: Cell::new(0) }
-    };
+    // What a hit touches. Const-initialised cells without a destructor, so that access is one instruction. (One struct in
+    // one thread-local would need a closure, which is not inlined when it is as large as a look-up: 20 ns instead of 4.)
+    static ENTRIES: Cell<*const Entry> = const { Cell::new(EMPTY.0.as_ptr()) };
+    static MASK: Cell<usize> = const { Cell::new(0) };
+    static SEEN: Cell<u64> = const { Cell::new(0) };
+    // How many loans were ever made, and given back. Two counts, because one that goes up and down again within a record
+    // makes each record wait for its own store twice.
+    static LENT: Cell<u64> = const { Cell::new(0) };
+    static RETURNED: Cell<u64> = const { Cell::new(0) };
+
     static COLD: RefCell<Cold> = const { RefCell::new(Cold { table: Vec::new(), limbo: Vec::new() }) };
+}
+
+/// This thread's look-ups use this table from now on. Its length is a power of two.
+fn show(table: &[Entry]) {
+    ENTRIES.set(table.as_ptr());
+    MASK.set(table.len() - 1);
+}
+
+fn nothing_is_lent() -> bool {
+    LENT.get() == RETURNED.get()
 }
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
@@ -110,43 +120,46 @@ pub(crate) fn invalidate() {
 
 /// The series for these texts, found in this thread's cache or by `resolve`, which is asked on a miss.
 #[inline(always)]
-pub(crate) fn look_up<T: Texts + ?Sized>(
-    tag: u32,
-    texts: &T,
-    resolve: impl FnOnce() -> Option<Arc<Series>>,
-) -> Option<Loan> {
-    let key = Key::of(tag, texts);
-    match probe(tag, key, texts, 0) {
-        Some(found) => Some(Loan::Cached(found)),
-        None => miss(tag, key, texts, resolve),
+pub(crate) fn look_up<T: Texts + ?Sized>(tag: u32, texts: &T, resolve: impl FnOnce() -> Option<Arc<Series>>) -> Loan {
+    match probe(tag, Key::of(tag, texts), texts, 0) {
+        Some((slot, series)) => Loan { slot, series, held: Held::ByCache },
+        None => {
+            let (series, held) = miss(tag, texts, resolve);
+            // SAFETY: validity: `miss` gives null or a series that is held. Aliasing: a series is shared.
+            let slot = unsafe { series.as_ref() }.map_or(Slot::REFUSED, slot_of);
+            Loan { slot, series, held }
+        }
     }
+}
+
+fn slot_of(series: &Series) -> Slot {
+    series.lease().map_or(Slot::UNREGISTERED, storage::Lease::slot)
 }
 
 /// Looks at one of the two places where an entry can be: its own (0), or the one beside it (1).
 #[inline(always)]
-fn probe<T: Texts + ?Sized>(tag: u32, key: Key, texts: &T, beside: usize) -> Option<Found> {
-    HOT.with(|hot| {
-        let place = (key.hash as usize ^ beside) & hot.mask.get();
-        // SAFETY: validity: `entries` points to `mask + 1` entries. Aliasing: no memory is touched yet.
-        let entry = unsafe { hot.entries.get().add(place) };
-        // SAFETY: validity: they live until `entries` changes, and it changes on this thread only. Aliasing: they are
-        // written by this thread's cold path only, which no reference outlives.
-        let entry = unsafe { &*entry };
-        let same = entry.tag == tag
-            && entry.lengths == key.lengths
-            && same_texts(&entry.text, texts)
-            && GENERATION.load(Relaxed) == hot.seen.get();
-        same.then(|| {
-            hot.loans.set(hot.loans.get() + 1);
-            Found { slot: entry.slot, series: entry.series }
-        })
-    })
+fn probe<T: Texts + ?Sized>(tag: u32, key: Key, texts: &T, beside: usize) -> Option<(Slot, *const Series)> {
+    let place = (key.hash as usize ^ beside) & MASK.get();
+    // SAFETY: validity: `ENTRIES` points to `MASK + 1` entries. Aliasing: no memory is touched yet.
+    let entry = unsafe { ENTRIES.get().add(place) };
+    // SAFETY: validity: they live until `ENTRIES` changes, and it changes on this thread only. Aliasing: they are written
+    // by this thread's cold path only, which no reference outlives.
+    let entry = unsafe { &*entry };
+    let same = entry.tag == tag
+        && entry.lengths == key.lengths
+        && same_texts(&entry.text, texts)
+        && GENERATION.load(Relaxed) == SEEN.get();
+    if !same {
+        return None;
+    }
+    LENT.set(LENT.get().wrapping_add(1));
+    Some((entry.slot, entry.series))
 }
 
 /// Ends a loan from the cache.
 #[inline(always)]
 pub(crate) fn give_back() {
-    HOT.with(|hot| hot.loans.set(hot.loans.get() - 1));
+    RETURNED.set(RETURNED.get().wrapping_add(1));
 }
 
 #[derive(Clone, Copy)]
@@ -163,7 +176,7 @@ impl Key {
         let (mut mixed, mut lengths, mut size, mut count) = (u64::from(tag), 0_u64, 0, 0);
         texts.each(|text| {
             mixed = mix(mixed.rotate_left(26) ^ fold(text.as_bytes()));
-            lengths = lengths << 8 | text.len().min(0xff) as u64;
+            lengths = (lengths << 8).wrapping_add(text.len() as u64);
             size += text.len();
             count += 1;
         });
@@ -182,22 +195,53 @@ fn mix(word: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// Folds a text into a word. All of it counts: names of models often differ in the middle only.
+/// Folds a text into a word. All of it counts: names of models often differ in the middle only. Texts of up to 32 bytes
+/// take no loop; longer ones are not inlined, so that a call site stays small.
 #[inline(always)]
 fn fold(text: &[u8]) -> u64 {
-    const WORD: usize = size_of::<u64>();
-    if let Some(tail) = text.last_chunk::<WORD>() {
-        let mut folded = u64::from_le_bytes(*tail);
-        for word in text.chunks_exact(WORD) {
-            let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
-            folded = folded.rotate_left(11).wrapping_add(word);
-        }
-        return folded;
+    if text.len() > 4 * WORD {
+        fold_long(text)
+    } else if text.len() > 2 * WORD {
+        let head = join(word_at(text, 0), word_at(text, WORD));
+        let tail = join(word_at(text, text.len() - 2 * WORD), word_at(text, text.len() - WORD));
+        join(head, tail)
+    } else if text.len() >= WORD {
+        join(word_at(text, 0), word_at(text, text.len() - WORD))
+    } else {
+        short_word(text)
     }
+}
+
+#[inline(never)]
+fn fold_long(text: &[u8]) -> u64 {
+    let whole = text.chunks_exact(WORD).map(|word| word_at(word, 0));
+    whole.fold(word_at(text, text.len() - WORD), join)
+}
+
+#[inline(always)]
+fn join(a: u64, b: u64) -> u64 {
+    a.rotate_left(23).wrapping_add(b)
+}
+
+const WORD: usize = size_of::<u64>();
+
+/// The eight bytes at `at`.
+#[inline(always)]
+fn word_at(text: &[u8], at: usize) -> u64 {
+    text.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word))
+}
+
+/// All of a text of less than eight bytes; different for different texts of the same length.
+#[inline(always)]
+fn short_word(text: &[u8]) -> u64 {
     if let (Some(head), Some(tail)) = (text.first_chunk(), text.last_chunk()) {
         return u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail));
     }
-    text.iter().fold(text.len() as u64, |all, &byte| all << 8 | u64::from(byte))
+    // Three bytes at most: the first, the middle and the last are all of them.
+    match (text.first(), text.get(text.len() / 2), text.last()) {
+        (Some(&a), Some(&b), Some(&c)) => u64::from(a) << 16 | u64::from(b) << 8 | u64::from(c),
+        _ => 0,
+    }
 }
 
 /// Whether the entry's text is these texts, one after the other; their lengths are known to be the same.
@@ -205,7 +249,7 @@ fn fold(text: &[u8]) -> u64 {
 fn same_texts<T: Texts + ?Sized>(entry: &[u8; TEXT], texts: &T) -> bool {
     let (mut rest, mut same) = (&entry[..], true);
     texts.each(|text| {
-        // Lengths of 255 and more look the same, so an entry may be shorter than the text.
+        // Lengths of 256 and more can look like others, so an entry may be shorter than the text.
         same &= match rest.split_at_checked(text.len()) {
             Some((own, next)) => {
                 rest = next;
@@ -217,63 +261,69 @@ fn same_texts<T: Texts + ?Sized>(entry: &[u8; TEXT], texts: &T) -> bool {
     same
 }
 
-/// Compares texts of equal length in words. (A call to `memcmp` costs more than the rest of a look-up.)
+/// Compares texts of equal length in words: a call to `memcmp` costs more than the rest of a look-up.
 #[inline(always)]
 fn same_bytes(a: &[u8], b: &[u8]) -> bool {
-    const WORD: usize = size_of::<u64>();
-    if let (Some(a_tail), Some(b_tail)) = (a.last_chunk::<WORD>(), b.last_chunk::<WORD>()) {
-        let mut same = a_tail == b_tail;
-        for (a, b) in a.chunks_exact(WORD).zip(b.chunks_exact(WORD)) {
-            same &= a == b;
-        }
-        return same;
+    let differ = |at| word_at(a, at) ^ word_at(b, at);
+    let length = a.len();
+    if length > 4 * WORD {
+        same_long(a, b)
+    } else if length > 2 * WORD {
+        differ(0) | differ(WORD) | differ(length - 2 * WORD) | differ(length - WORD) == 0
+    } else if length >= WORD {
+        differ(0) | differ(length - WORD) == 0
+    } else {
+        short_word(a) == short_word(b)
     }
-    const HALF: usize = size_of::<u32>();
-    if let (Some(a_tail), Some(b_tail)) = (a.last_chunk::<HALF>(), b.last_chunk::<HALF>()) {
-        return a_tail == b_tail && a.first_chunk::<HALF>() == b.first_chunk::<HALF>();
-    }
-    a.iter().zip(b).all(|(a, b)| a == b)
 }
 
+#[inline(never)]
+fn same_long(a: &[u8], b: &[u8]) -> bool {
+    let differ = |at| word_at(a, at) ^ word_at(b, at);
+    let whole = (0..a.len() / WORD).fold(0, |sum, word| sum | differ(word * WORD));
+    whole | differ(a.len() - WORD) == 0
+}
+
+/// Returns two words, which travel in registers: null when there is no series.
 #[cold]
 #[inline(never)]
 fn miss<T: Texts + ?Sized>(
     tag: u32,
-    key: Key,
     texts: &T,
     resolve: impl FnOnce() -> Option<Arc<Series>>,
-) -> Option<Loan> {
-    if let Some(found) = probe(tag, key, texts, 1) {
-        return Some(Loan::Cached(found));
+) -> (*const Series, Held) {
+    let key = Key::of(tag, texts);
+    if let Some((_, series)) = probe(tag, key, texts, 1) {
+        return (series, Held::ByCache);
     }
     let busy = match storage::enter() {
         storage::Entry::Open(busy) => Some(busy),
         storage::Entry::Ended => None,
         storage::Entry::Nested => {
             storage::drop_record();
-            return None;
+            return (ptr::null(), Held::ByOthers);
         }
     };
-    let series = resolve()?;
-    if tag == 0 || key.size > TEXT || busy.is_none() {
-        return Some(Loan::Owned(series));
+    let Some(series) = resolve() else { return (ptr::null(), Held::ByOthers) };
+    if tag != 0 && key.size <= TEXT && busy.is_some() && insert(tag, key, texts, &series) {
+        return (Arc::as_ptr(&series), Held::ByCache);
     }
-    let found = COLD.try_with(|cold| {
-        let mut cold = cold.try_borrow_mut().ok()?;
-        HOT.with(|hot| {
-            // While the table changes, an allocator that records finds none.
-            hot.show(&EMPTY.0);
-            cold.make_room(hot);
-            let found = cold.insert(tag, key, texts, &series);
-            hot.show(&cold.table);
-            hot.loans.set(hot.loans.get() + 1);
-            Some(found)
-        })
+    (Arc::into_raw(series), Held::ByBorrower)
+}
+
+/// Makes an entry and lends it; says whether that was possible.
+fn insert<T: Texts + ?Sized>(tag: u32, key: Key, texts: &T, series: &Arc<Series>) -> bool {
+    let inserted = COLD.try_with(|cold| {
+        let Ok(mut cold) = cold.try_borrow_mut() else { return false };
+        // While the table changes, an allocator that records finds none.
+        show(&EMPTY.0);
+        cold.make_room();
+        cold.insert(tag, key, texts, series);
+        show(&cold.table);
+        LENT.set(LENT.get().wrapping_add(1));
+        true
     });
-    match found {
-        Ok(Some(found)) => Some(Loan::Cached(found)),
-        _ => Some(Loan::Owned(series)),
-    }
+    inserted.unwrap_or(false)
 }
 
 /// The side of the cache that owns memory.
@@ -285,31 +335,31 @@ struct Cold {
 
 impl Cold {
     /// Flushes the table when series were removed, and drops what nobody borrows any more.
-    fn make_room(&mut self, hot: &Hot) {
+    fn make_room(&mut self) {
         let generation = GENERATION.load(Acquire);
-        if hot.seen.get() != generation {
+        if SEEN.get() != generation {
             for entry in &mut self.table {
                 self.limbo.extend(take(entry));
             }
-            hot.seen.set(generation);
+            SEEN.set(generation);
         }
-        if hot.loans.get() == 0 {
+        if nothing_is_lent() {
             self.limbo.clear();
         }
     }
 
-    fn insert<T: Texts + ?Sized>(&mut self, tag: u32, key: Key, texts: &T, series: &Arc<Series>) -> Found {
+    fn insert<T: Texts + ?Sized>(&mut self, tag: u32, key: Key, texts: &T, series: &Arc<Series>) {
         if self.table.is_empty() {
             self.resize(FEWEST);
         }
         // Three label sets in two places would take turns missing. More room parts them, up to a limit.
-        while self.place(key.hash).tag != 0 && self.table.len() < MOST {
+        while self.place(key.hash).is_used() && self.table.len() < MOST {
             self.resize(self.table.len() * 2);
         }
         let mut entry = Entry {
             tag,
             hash: key.hash,
-            slot: series.lease().map_or(Slot::UNREGISTERED, storage::Lease::slot),
+            slot: slot_of(series),
             series: Arc::into_raw(Arc::clone(series)),
             lengths: key.lengths,
             text: [0; TEXT],
@@ -319,17 +369,15 @@ impl Cold {
             entry.text[at..at + text.len()].copy_from_slice(text.as_bytes());
             at += text.len();
         });
-        let found = Found { slot: entry.slot, series: entry.series };
         let mut evicted = std::mem::replace(self.place(key.hash), entry);
         self.limbo.extend(take(&mut evicted));
-        found
     }
 
     /// The place for an entry with this hash: its own, or the one beside it when only that is free.
     fn place(&mut self, hash: u32) -> &mut Entry {
         let own = hash as usize & (self.table.len() - 1);
         let beside = own ^ 1;
-        let at = if self.table[own].tag != 0 && self.table[beside].tag == 0 { beside } else { own };
+        let at = if self.table[own].is_used() && !self.table[beside].is_used() { beside } else { own };
         &mut self.table[at]
     }
 
@@ -337,7 +385,7 @@ impl Cold {
         let mut larger = Vec::new();
         larger.resize_with(entries, || Entry::EMPTY);
         for entry in std::mem::replace(&mut self.table, larger) {
-            if entry.tag != 0 {
+            if entry.is_used() {
                 let mut evicted = std::mem::replace(self.place(entry.hash), entry);
                 self.limbo.extend(take(&mut evicted));
             }
@@ -356,16 +404,14 @@ fn take(entry: &mut Entry) -> Option<Arc<Series>> {
 impl Drop for Cold {
     fn drop(&mut self) {
         // The thread ends. A look-up after this finds an empty table and resolves anew.
-        HOT.with(|hot| {
-            hot.show(&EMPTY.0);
-            let references = self.table.iter_mut().filter_map(take);
-            if hot.loans.get() == 0 {
-                references.for_each(drop);
-            } else {
-                // A handle that was leaked, or lives in another thread-local, still borrows one of them.
-                references.for_each(std::mem::forget);
-                self.limbo.drain(..).for_each(std::mem::forget);
-            }
-        });
+        show(&EMPTY.0);
+        let references = self.table.iter_mut().filter_map(take);
+        if nothing_is_lent() {
+            references.for_each(drop);
+        } else {
+            // A handle that was leaked, or lives in another thread-local, still borrows one of them.
+            references.for_each(std::mem::forget);
+            self.limbo.drain(..).for_each(std::mem::forget);
+        }
     }
 }

@@ -123,6 +123,13 @@ pub(crate) struct Design {
     pub(crate) max_series: usize,
 }
 
+impl Table {
+    /// The series now listed, in the order of their creation.
+    pub(crate) fn series(&self) -> Arc<Vec<Arc<Series>>> {
+        Arc::clone(&self.list)
+    }
+}
+
 impl Family {
     pub(crate) fn new(design: Design, budget: Arc<AtomicUsize>) -> Self {
         let stride = match (design.kind, &design.grid) {
@@ -163,7 +170,7 @@ impl Family {
 
     /// The series now listed, in the order of their creation.
     pub(crate) fn series(&self) -> Arc<Vec<Arc<Series>>> {
-        Arc::clone(&self.table().list)
+        self.table().series()
     }
 
     /// The series with these open labels, made if need be. Past the limit it is the one called `other`.
@@ -234,7 +241,7 @@ impl Family {
                 let gauges = (0..self.width).map(|_| CachePadded::new(AtomicU64::new(0))).collect();
                 (Store::Gauges(gauges), Default::default())
             }
-            (None, kind) => {
+            (None, _) => {
                 let float = self.grid.as_ref().is_some_and(|grid| grid.domain.has_float_sum());
                 let cells = self.width.checked_mul(self.stride).and_then(|cells| u32::try_from(cells).ok());
                 let shape = Shape {
@@ -242,8 +249,7 @@ impl Family {
                     float_every: if float { self.stride as u32 } else { 0 },
                 };
                 let (lease, baseline) = POOL.lease(shape).map_err(|_| RegisterError::StorageFull)?;
-                let raised = if kind == Kind::Counter { self.width } else { 0 };
-                (Store::Cells(lease, (0..raised).map(|_| AtomicU64::new(0)).collect()), baseline)
+                (Store::Cells(lease), baseline)
             }
         };
         let series = Arc::new(Series::new(Arc::clone(self), Packed::new(labels), store, baseline));

@@ -5,7 +5,8 @@
 //! thread holds at that moment would stay locked in the child for ever.
 
 use super::family::Table;
-use super::{Directory, Family, Inner, all_registries};
+use super::series::Life;
+use super::{Directory, Family, Inner, Series, all_registries};
 use crate::storage::{self, POOL, Ranges, Slab};
 use crate::sync::{Mutex, MutexGuard, lock};
 use std::cell::RefCell;
@@ -33,9 +34,11 @@ struct Held {
 }
 
 struct HeldRegistry {
+    _lives: Vec<MutexGuard<'static, Life>>,
     _tables: Vec<MutexGuard<'static, Table>>,
     _directory: MutexGuard<'static, Directory>,
     // The owners of the mutexes come last, so that they outlive the guards.
+    _series: Vec<Arc<Vec<Arc<Series>>>>,
     _families: Arc<Vec<Arc<Family>>>,
     _registry: Arc<Inner>,
 }
@@ -68,8 +71,19 @@ extern "C" fn child() {
 fn hold(registry: Arc<Inner>) -> HeldRegistry {
     let directory = lock_for_ever(&registry.directory);
     let families = Arc::clone(&directory.list);
-    let tables = families.iter().map(|family| lock_for_ever(family.mutex())).collect();
-    HeldRegistry { _tables: tables, _directory: directory, _families: families, _registry: registry }
+    let tables: Vec<_> = families.iter().map(|family| lock_for_ever(family.mutex())).collect();
+    // A scrape holds these without the locks above.
+    let series: Vec<_> = tables.iter().map(|table| table.series()).collect();
+    let lives = series.iter().flat_map(|list| list.iter()).filter_map(|series| series.mutex());
+    let lives = lives.map(lock_for_ever).collect();
+    HeldRegistry {
+        _lives: lives,
+        _tables: tables,
+        _directory: directory,
+        _series: series,
+        _families: families,
+        _registry: registry,
+    }
 }
 
 fn lock_for_ever<T>(mutex: &Mutex<T>) -> MutexGuard<'static, T> {

@@ -300,9 +300,17 @@ impl Registry {
         name::check_metric_name(request.name).map_err(refuse)?;
         name::check_unit(request.name, request.unit).map_err(refuse)?;
         let exposed = name::escape(request.name);
+        if exposed == crate::self_metrics::SERIES_DROPPED {
+            return Err(RegisterError::Taken { name: request.name.to_owned() });
+        }
         let mut directory = self.directory();
         if let Some(family) = directory.by_name.get(exposed.as_ref()) {
-            return agree(family, request);
+            let described = family.description.get().is_some();
+            let family = agree(family, request)?;
+            if !described && family.description.get().is_some() {
+                self.changed();
+            }
+            return Ok(family);
         }
         let labels = request.labels.to_names();
         let names: Vec<&str> = labels.iter().map(|label| label.name.as_str()).collect();
@@ -379,7 +387,9 @@ fn agree(family: &Arc<Family>, request: &Request<'_>) -> Result<Arc<Family>, Reg
     if !request.help.is_empty() {
         let unit = request.unit.or(Unit::from_name(&family.name));
         let description = Description { help: request.help.to_owned(), unit };
-        if family.description.get_or_init(|| description).help != request.help {
+        if let Err(other) = family.description.set(description)
+            && family.description.get().is_some_and(|first| first.help != other.help)
+        {
             return Err(RegisterError::OtherHelp { name: name() });
         }
     }

@@ -27,8 +27,8 @@ pub(crate) struct Series {
 
 /// Where the values are.
 pub(crate) enum Store {
-    /// In the slabs. For each counter a shared cell besides, which [`Counter::absolute`](crate::Counter::absolute) raises.
-    Cells(Lease, Box<[AtomicU64]>),
+    /// In the slabs.
+    Cells(Lease),
     /// Gauges: the bits of floats, written by all threads, each on its own cache line.
     Gauges(Box<[CachePadded<AtomicU64>]>),
     /// Computed when the series is read.
@@ -37,13 +37,15 @@ pub(crate) enum Store {
 
 /// What happened to a series.
 #[derive(Debug, Default)]
-struct Life {
+pub(crate) struct Life {
     /// What the cells held when the series began.
     baseline: Baseline,
     /// The fingerprint of the values when the series was removed. It is listed again when they change.
     hidden_at: Option<u64>,
     /// For each histogram, the sum as far as it was followed.
     sums: Vec<WideSum>,
+    /// For each counter, what [`Counter::absolute`](crate::Counter::absolute) has added to the cells.
+    raised: Vec<u64>,
 }
 
 /// A sum that outgrows 64 bits: a u64 of nanoseconds wraps after some weeks of a thousand concurrent requests.
@@ -85,7 +87,7 @@ impl Series {
 
     pub(crate) fn lease(&self) -> Option<&Lease> {
         match &self.store {
-            Store::Cells(lease, _) => Some(lease),
+            Store::Cells(lease) => Some(lease),
             _ => None,
         }
     }
@@ -106,10 +108,16 @@ impl Series {
         lock(self.life.get_or_init(Box::default))
     }
 
+    /// The lock of what happened to the series, when anything did.
+    #[cfg(unix)]
+    pub(crate) fn mutex(&self) -> Option<&Mutex<Life>> {
+        self.life.get().map(|life| &**life)
+    }
+
     /// Takes the series out of the exposition until its values change.
     pub(crate) fn hide(&self) {
         let mut life = self.life();
-        life.hidden_at = Some(self.fingerprint());
+        life.hidden_at = Some(self.fingerprint(&life));
         self.eventful.store(true, Release);
     }
 
@@ -121,11 +129,11 @@ impl Series {
         }
         let mut life = self.life();
         if life.hidden_at.take().is_some() {
-            if let Store::Cells(lease, raised) = &self.store {
+            if let Store::Cells(lease) = &self.store {
                 life.baseline = lease.mark();
-                raised.iter().for_each(|raised| raised.store(0, Relaxed));
             }
             life.sums.clear();
+            life.raised.clear();
             self.started.store(now_millis(), Relaxed);
         }
     }
@@ -140,19 +148,19 @@ impl Series {
             return false;
         }
         let mut life = self.life();
-        if life.hidden_at.is_some_and(|at| at != self.fingerprint()) {
+        if life.hidden_at.is_some_and(|at| at != self.fingerprint(&life)) {
             life.hidden_at = None;
         }
         life.hidden_at.is_some()
     }
 
     /// Changes whenever a value does, but for chance.
-    fn fingerprint(&self) -> u64 {
+    fn fingerprint(&self, life: &Life) -> u64 {
         let mix = |sum: u64, value: u64| (sum ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23);
         match &self.store {
-            Store::Cells(lease, raised) => {
+            Store::Cells(lease) => {
                 let cells = (0..lease.cells()).map(|at| lease.total(at));
-                raised.iter().map(|raised| raised.load(Relaxed)).chain(cells).fold(0, mix)
+                life.raised.iter().copied().chain(cells).fold(0, mix)
             }
             Store::Gauges(gauges) => gauges.iter().map(|gauge| gauge.load(Relaxed)).fold(0, mix),
             Store::Function(_) => 0,
@@ -162,7 +170,7 @@ impl Series {
     /// Reads all cells into `cells`, and hands them to `each` for every member, with its sum when it is a histogram.
     /// Does nothing while the series is hidden. Only one scrape of a registry may be in here at a time.
     pub(crate) fn read_cells(&self, cells: &mut Vec<u64>, mut each: impl FnMut(usize, &[u64], Sum)) {
-        let Store::Cells(lease, raised) = &self.store else { return };
+        let Store::Cells(lease) = &self.store else { return };
         cells.clear();
         cells.resize(lease.cells(), 0);
         let histogram = self.family.grid.as_deref();
@@ -170,7 +178,6 @@ impl Series {
         if !eventful && histogram.is_none() {
             read_in_order(lease, cells);
             for (member, chunk) in cells.chunks_exact_mut(self.family.stride).enumerate() {
-                add_raised(chunk, raised, member);
                 each(member, chunk, Sum::None);
             }
             return;
@@ -188,7 +195,9 @@ impl Series {
         let float_sums = histogram.is_some_and(|grid| grid.domain.has_float_sum());
         life.sums.resize(self.family.width, WideSum::default());
         for (member, chunk) in cells.chunks_exact_mut(self.family.stride).enumerate() {
-            add_raised(chunk, raised, member);
+            if let Some(raised) = life.raised.get(member) {
+                chunk[0] = chunk[0].wrapping_add(*raised);
+            }
             let sum = if float_sums {
                 Sum::Float(life.baseline.total_f64(lease, member * self.family.stride))
             } else if histogram.is_some() {
@@ -202,15 +211,12 @@ impl Series {
 
     /// Raises counter `member` to at least `value`.
     pub(crate) fn raise_to(&self, member: usize, value: u64) {
-        if let Store::Cells(lease, raised) = &self.store
-            && let Some(raised) = raised.get(member)
-        {
-            let mut counted = lease.total(member);
-            if self.eventful.load(Acquire) {
-                counted = counted.wrapping_sub(self.life().baseline.value(lease, member));
-            }
-            raised.fetch_max(value.saturating_sub(counted), Relaxed);
-        }
+        let Store::Cells(lease) = &self.store else { return };
+        let mut life = self.life();
+        let counted = lease.total(member).wrapping_sub(life.baseline.value(lease, member));
+        life.raised.resize(self.family.width, 0);
+        life.raised[member] = life.raised[member].max(value.saturating_sub(counted));
+        self.eventful.store(true, Release);
     }
 }
 
@@ -227,12 +233,6 @@ pub(crate) enum Sum {
 fn read_in_order(lease: &Lease, cells: &mut [u64]) {
     for (at, value) in cells.iter_mut().enumerate() {
         *value = lease.total(at);
-    }
-}
-
-fn add_raised(cells: &mut [u64], raised: &[AtomicU64], member: usize) {
-    if let Some(raised) = raised.get(member) {
-        cells[0] = cells[0].wrapping_add(raised.load(Relaxed));
     }
 }
 

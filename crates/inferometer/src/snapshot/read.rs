@@ -300,7 +300,7 @@ fn visit_series(series: &Arc<Series>, scope: &Scope, scratch: &mut Scratch, visi
                 visitor.series(&view(0), sample);
             }
         }
-        Store::Cells(..) => {
+        Store::Cells(_) => {
             let Scratch { cells, classic, native } = scratch;
             series.read_cells(cells, |member, cells, sum| {
                 let sample = match (kind, series.family.grid.as_deref()) {

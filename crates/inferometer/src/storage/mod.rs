@@ -81,7 +81,9 @@ pub(crate) use ranges::{Ranges, Shape};
 pub(crate) use slab::{Slab, cell};
 pub(crate) use slot::Slot;
 #[cfg(not(loom))]
-pub(crate) use thread::{DROPPED, Entry, add_own, add_own_f64, chunk, drop_record, enter, overflow, own_slab, touch};
+pub(crate) use thread::{
+    DROPPED, Entry, add_cold, add_own, add_own_f64, chunk, drop_record, enter, overflow, own_slab, touch,
+};
 
 /// The storage of the process.
 #[cfg(not(loom))]

@@ -75,20 +75,26 @@ pub(crate) fn cell<'a>(chunk: *const AtomicU64, offset: usize) -> &'a AtomicU64 
     unsafe { &*cell }
 }
 
-/// Zeroed memory for `cells` cells on a line of its own, or null. Large chunks come straight from the kernel as zero
-/// pages, so what is never touched costs no memory.
+/// Zeroed memory for `cells` cells that starts on a line of its own, or null. Large chunks come straight from the kernel as
+/// zero pages, so what is never touched costs no memory.
 #[cfg(not(loom))]
 fn zeroed_cells(cells: usize) -> *mut AtomicU64 {
     use std::alloc::{Layout, alloc_zeroed};
 
-    let Ok(layout) = Layout::array::<AtomicU64>(cells).and_then(|layout| layout.align_to(128)) else {
+    const LINE: usize = 128;
+    // The allocator would write the zeros itself were it asked for more than its own alignment, and so touch all pages.
+    // So the line is found by hand; chunks are never freed, so nobody needs the start.
+    let Ok(layout) = Layout::array::<AtomicU64>(cells + LINE / size_of::<AtomicU64>()) else {
         return ptr::null_mut();
     };
-    if layout.size() == 0 {
-        return ptr::null_mut();
+    // SAFETY: validity: the layout's size is not zero. Aliasing: the memory is fresh.
+    let start: *mut AtomicU64 = unsafe { alloc_zeroed(layout).cast() };
+    if start.is_null() {
+        return start;
     }
-    // SAFETY: validity: the layout's size is not zero. Aliasing: the memory is fresh. An all-zero u64 is a valid atomic.
-    unsafe { alloc_zeroed(layout).cast() }
+    // SAFETY: validity: less than a line, and the memory has one line more than the cells need. Aliasing: fresh. An
+    // all-zero u64 is a valid atomic.
+    unsafe { start.add(start.align_offset(LINE)) }
 }
 
 #[cfg(loom)]

@@ -93,8 +93,6 @@ impl Cells {
 
 /// The cells of a registered slot for a thread whose table has no chunk for it: makes the chunk, or falls back to the
 /// overflow slab where that is impossible. `None` when the slot is unregistered.
-#[cold]
-#[inline(never)]
 pub(crate) fn touch(slot: Slot) -> Option<Cells> {
     if !slot.is_registered() {
         return None;
@@ -110,6 +108,16 @@ pub(crate) fn touch(slot: Slot) -> Option<Cells> {
     match own {
         Some(chunk) => Some(Cells::Own(chunk, slot.offset())),
         None => overflow(slot),
+    }
+}
+
+/// The cold path of a record to one cell.
+#[cold]
+#[inline(never)]
+pub(crate) fn add_cold(slot: Slot, n: u64) {
+    match touch(slot) {
+        Some(cells) => cells.add(0, n),
+        None => drop_record(),
     }
 }
 

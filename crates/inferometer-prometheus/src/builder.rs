@@ -1,0 +1,172 @@
+//! How an exporter is made.
+
+use crate::exporter::Exporter;
+use inferometer::Registry;
+use std::fmt;
+use std::time::Duration;
+
+/// Makes an [`Exporter`]. The limits are for requests from outside; [`Exporter::render`] knows none of them.
+///
+/// ```
+/// use inferometer_prometheus::Exporter;
+/// use std::time::Duration;
+///
+/// let exporter = Exporter::builder()
+///     .registry(inferometer::Registry::new())
+///     .header_timeout(Duration::from_secs(2))
+///     .response_timeout(Duration::from_secs(5))
+///     .max_connections(8)
+///     .max_response_bytes(4 << 20)
+///     .build()?;
+/// # Ok::<(), inferometer_prometheus::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ExporterBuilder {
+    registry: Option<Registry>,
+    limits: Limits,
+}
+
+/// What a client may take.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) header_timeout: Duration,
+    pub(crate) response_timeout: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) max_response_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            header_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(10),
+            max_connections: 16,
+            max_response_bytes: 10 << 20,
+        }
+    }
+}
+
+impl ExporterBuilder {
+    pub(crate) fn new() -> Self {
+        ExporterBuilder { registry: None, limits: Limits::default() }
+    }
+
+    /// The registry to expose; [`Registry::global`] if none is given.
+    ///
+    /// ```
+    /// let registry = inferometer::Registry::new();
+    /// let exporter = inferometer_prometheus::Exporter::builder().registry(registry).build()?;
+    /// # Ok::<(), inferometer_prometheus::BuildError>(())
+    /// ```
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// How long a client may take to send the head of a request, and how long a connection may be idle; 5 seconds. The
+    /// connection is closed then.
+    ///
+    /// ```
+    /// # use {inferometer_prometheus::Exporter, std::time::Duration};
+    /// let exporter = Exporter::builder().header_timeout(Duration::from_secs(1)).build()?;
+    /// # Ok::<(), inferometer_prometheus::BuildError>(())
+    /// ```
+    pub fn header_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.header_timeout = timeout;
+        self
+    }
+
+    /// How long a response may take, from the end of the request until its last byte is on its way; 10 seconds. A scrape
+    /// that is not rendered by then fails with the status 503, and a client that does not read is cut off.
+    ///
+    /// ```
+    /// # use {inferometer_prometheus::Exporter, std::time::Duration};
+    /// let exporter = Exporter::builder().response_timeout(Duration::from_secs(3)).build()?;
+    /// # Ok::<(), inferometer_prometheus::BuildError>(())
+    /// ```
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.response_timeout = timeout;
+        self
+    }
+
+    /// How many connections a server has at a time; 16. Any more are refused with the status 503.
+    ///
+    /// ```
+    /// let exporter = inferometer_prometheus::Exporter::builder().max_connections(4).build()?;
+    /// # Ok::<(), inferometer_prometheus::BuildError>(())
+    /// ```
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.limits.max_connections = connections;
+        self
+    }
+
+    /// How large a response may be; 10 MiB. A scrape that is larger fails as a whole, with the status 500: there is never
+    /// a part of one that looks complete.
+    ///
+    /// ```
+    /// let exporter = inferometer_prometheus::Exporter::builder().max_response_bytes(1 << 20).build()?;
+    /// # Ok::<(), inferometer_prometheus::BuildError>(())
+    /// ```
+    pub fn max_response_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_response_bytes = bytes;
+        self
+    }
+
+    /// Makes the exporter.
+    ///
+    /// ```
+    /// use inferometer_prometheus::{BuildError, Exporter};
+    ///
+    /// assert_eq!(Exporter::builder().max_connections(0).build().unwrap_err(), BuildError::NoConnections);
+    /// ```
+    ///
+    /// # Errors
+    /// When a limit is such that no scrape could succeed.
+    pub fn build(self) -> Result<Exporter, BuildError> {
+        let Limits { header_timeout, response_timeout, max_connections, max_response_bytes } = self.limits;
+        if max_connections == 0 {
+            return Err(BuildError::NoConnections);
+        }
+        if max_response_bytes == 0 {
+            return Err(BuildError::NoBytes);
+        }
+        if header_timeout.is_zero() || response_timeout.is_zero() {
+            return Err(BuildError::NoTime);
+        }
+        let registry = self.registry.unwrap_or_else(|| Registry::global().clone());
+        Ok(Exporter::new(registry, self.limits))
+    }
+}
+
+/// Why an exporter cannot be made.
+///
+/// ```
+/// use inferometer_prometheus::{BuildError, Exporter};
+/// use std::time::Duration;
+///
+/// let error = Exporter::builder().header_timeout(Duration::ZERO).build().unwrap_err();
+/// assert_eq!(error, BuildError::NoTime);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No connections are allowed.
+    NoConnections,
+    /// No bytes are allowed.
+    NoBytes,
+    /// A timeout is zero.
+    NoTime,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BuildError::NoConnections => "at least one connection must be allowed",
+            BuildError::NoBytes => "a response must be allowed at least one byte",
+            BuildError::NoTime => "a timeout must not be zero",
+        })
+    }
+}
+
+impl std::error::Error for BuildError {}
