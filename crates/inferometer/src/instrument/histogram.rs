@@ -2,7 +2,7 @@
 
 use super::private::{Bind, Bound};
 use super::{Instrument, IntoF64, Owner, owner};
-use crate::grid::{self, Domain, Entry, Grid, LIMIT};
+use crate::grid::{self, Domain, Entry, LIMIT};
 use crate::registry::{Declaration, Declared, Kind, RegisterError, Series};
 use crate::storage::{self, Lease, Slot};
 use std::fmt;
@@ -186,7 +186,11 @@ impl<T: Observation> Histogram<T> {
         let chunk = storage::chunk(slot);
         let at = T::position(key).wrapping_sub(self.first.load(Relaxed));
         if chunk.is_null() || at >= self.entries.load(Relaxed) {
-            return self.add_cold(key, n);
+            // Only a static may be without a series. The other case takes plain values: see `Owner`.
+            if self.owner.is_declared() {
+                return self.add_declared(key, n);
+            }
+            return add_cold::<T>(self.series.load(Relaxed), slot, key, n);
         }
         let table = self.table.load(Relaxed).cast_const();
         // SAFETY: validity: the table has `entries` entries and `at` is below that. Aliasing: no memory is touched yet.
@@ -199,44 +203,25 @@ impl<T: Observation> Histogram<T> {
         storage::add_own(storage::cell(chunk, slot.offset() + 1 + bucket), n);
     }
 
-    /// For what is not registered yet, the first record of a thread, and values outside the table: zero, very large and
-    /// very small ones, and those that are not valid.
+    /// For what may not be registered yet.
     #[cold]
     #[inline(never)]
-    fn add_cold(&self, key: u64, n: u64) {
-        let Some(key) = T::valid(key) else { return crate::self_metrics::count_invalid(n) };
-        let Some((grid, slot)) = self.registered() else { return storage::drop_record() };
-        let bucket = grid.search(key);
-        match storage::touch(slot) {
-            Some(cells) => {
-                if T::DOMAIN.has_float_sum() {
-                    cells.add_f64(0, f64::from_bits(key) * n as f64);
-                } else {
-                    cells.add(0, key.wrapping_mul(n));
-                }
-                cells.add(1 + bucket, n);
-            }
-            None => storage::drop_record(),
-        }
-    }
-
-    /// The grid and the slot, found if need be.
-    fn registered(&self) -> Option<(&Grid, Slot)> {
+    fn add_declared(&self, key: u64, n: u64) {
         let slot = Slot::from_bits(self.slot.load(Acquire));
-        // SAFETY: validity: a pointer that is not null points to a series that this histogram owns a share of or has
-        // pinned. Aliasing: a series is shared.
-        let known = unsafe { self.series.load(Relaxed).as_ref() };
-        let (series, slot) = match known {
-            Some(series) if slot.is_registered() => (series, slot),
-            _ => match self.owner.resolve::<Self>(slot) {
-                Ok((series, member)) => self.pin(series, member),
-                Err(slot) => {
-                    self.slot.store(slot.bits(), Relaxed);
-                    return None;
-                }
-            },
-        };
-        series.family.grid.as_deref().map(|grid| (grid, slot))
+        let known = self.series.load(Relaxed).cast_const();
+        if slot.is_registered() && !known.is_null() {
+            return add_cold::<T>(known, slot, key, n);
+        }
+        match self.owner.resolve::<Self>(slot) {
+            Ok((series, member)) => {
+                let (series, slot) = self.pin(series, member);
+                add_cold::<T>(series, slot, key, n);
+            }
+            Err(slot) => {
+                self.slot.store(slot.bits(), Relaxed);
+                storage::drop_record();
+            }
+        }
     }
 
     fn pin(&self, series: Arc<Series>, member: usize) -> (&'static Series, Slot) {
@@ -259,6 +244,25 @@ impl<T: Observation> Histogram<T> {
         self.slot.store(slot.bits(), Release);
         slot
     }
+}
+
+/// For the first record of a thread, and for values outside the table: zero, very large and very small ones, and those
+/// that are not valid. `series` is null for a histogram that records nowhere. By its calling convention it does not
+/// unwind: see [`storage::add_cold`].
+#[cold]
+#[inline(never)]
+extern "C" fn add_cold<T: Observation>(series: *const Series, slot: Slot, key: u64, n: u64) {
+    let Some(key) = T::valid(key) else { return crate::self_metrics::count_invalid(n) };
+    // SAFETY: validity: null, or a series that the histogram owns a share of, borrows or has pinned. Aliasing: a series is
+    // shared.
+    let grid = unsafe { series.as_ref() }.and_then(|series| series.family.grid.as_deref());
+    let (Some(grid), Some(cells)) = (grid, storage::touch(slot)) else { return storage::drop_record() };
+    if T::DOMAIN.has_float_sum() {
+        cells.add_f64(0, f64::from_bits(key) * n as f64);
+    } else {
+        cells.add(0, key.wrapping_mul(n));
+    }
+    cells.add(1 + grid.search(key), n);
 }
 
 impl Histogram<Duration> {

@@ -476,6 +476,7 @@ impl Drop for Inner {
         // Families and series own each other.
         let directory = self.directory.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         directory.list.iter().for_each(|family| family.clear());
+        crate::label::cache::invalidate();
     }
 }
 

@@ -112,9 +112,12 @@ pub(crate) fn touch(slot: Slot) -> Option<Cells> {
 }
 
 /// The cold path of a record to one cell.
+///
+/// It takes plain values and, by its calling convention, does not unwind: else a handle that was only borrowed for this
+/// record would have to stand in memory, to be dropped. (Nothing in it panics.)
 #[cold]
 #[inline(never)]
-pub(crate) fn add_cold(slot: Slot, n: u64) {
+pub(crate) extern "C" fn add_cold(slot: Slot, n: u64) {
     match touch(slot) {
         Some(cells) => cells.add(0, n),
         None => drop_record(),
