@@ -49,14 +49,14 @@ impl<I: Instrument> Local<'_, I> {
     /// An instrument that records nowhere.
     #[inline(always)]
     pub(super) fn detached() -> Self {
-        Self::of_loan(Loan { slot: Slot::REFUSED, series: ptr::null(), held: Held::ByOthers }, 0)
+        Self::of_loan(Loan { slot: Slot::REFUSED, series: ptr::null(), held: Held::Others }, 0)
     }
 
     /// A series that `'a` keeps alive.
     #[inline(always)]
     pub(super) fn of_series(series: &Series, member: usize) -> Self {
         let slot = series.lease().map_or(Slot::UNREGISTERED, Lease::slot);
-        Self::of_loan(Loan { slot, series, held: Held::ByOthers }, member)
+        Self::of_loan(Loan { slot, series, held: Held::Others }, member)
     }
 }
 
@@ -73,10 +73,10 @@ impl<I: Instrument> Drop for Local<'_, I> {
     #[inline(always)]
     fn drop(&mut self) {
         match self.held {
-            Held::ByCache => cache::give_back(),
-            Held::ByOthers => {}
+            Held::Cache => cache::give_back(),
+            Held::Others => {}
             // SAFETY: validity: the instrument owns what it holds, and is not used again. Aliasing: `self` is exclusive.
-            Held::ByBorrower => unsafe { ManuallyDrop::drop(&mut self.instrument) },
+            Held::Borrower => unsafe { ManuallyDrop::drop(&mut self.instrument) },
         }
     }
 }

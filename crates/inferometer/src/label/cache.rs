@@ -41,12 +41,12 @@ pub(crate) struct Loan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
     /// The thread's cache. The borrower calls [`give_back`] in the end.
-    ByCache,
+    Cache,
     /// A count of its `Arc`, which is the borrower's. So it is for what is not cached: texts that are too long, and threads
     /// that are ending.
-    ByBorrower,
+    Borrower,
     /// Something that outlives the borrower.
-    ByOthers,
+    Others,
 }
 
 const TEXT: usize = 96;
@@ -122,7 +122,7 @@ pub(crate) fn invalidate() {
 #[inline(always)]
 pub(crate) fn look_up<T: Texts + ?Sized>(tag: u32, texts: &T, resolve: impl FnOnce() -> Option<Arc<Series>>) -> Loan {
     match probe(tag, Key::of(tag, texts), texts, 0) {
-        Some((slot, series)) => Loan { slot, series, held: Held::ByCache },
+        Some((slot, series)) => Loan { slot, series, held: Held::Cache },
         None => {
             let (series, held) = miss(tag, texts, resolve);
             // SAFETY: validity: `miss` gives null or a series that is held. Aliasing: a series is shared.
@@ -294,21 +294,21 @@ fn miss<T: Texts + ?Sized>(
 ) -> (*const Series, Held) {
     let key = Key::of(tag, texts);
     if let Some((_, series)) = probe(tag, key, texts, 1) {
-        return (series, Held::ByCache);
+        return (series, Held::Cache);
     }
     let busy = match storage::enter() {
         storage::Entry::Open(busy) => Some(busy),
         storage::Entry::Ended => None,
         storage::Entry::Nested => {
             storage::drop_record();
-            return (ptr::null(), Held::ByOthers);
+            return (ptr::null(), Held::Others);
         }
     };
-    let Some(series) = resolve() else { return (ptr::null(), Held::ByOthers) };
+    let Some(series) = resolve() else { return (ptr::null(), Held::Others) };
     if tag != 0 && key.size <= TEXT && busy.is_some() && insert(tag, key, texts, &series) {
-        return (Arc::as_ptr(&series), Held::ByCache);
+        return (Arc::as_ptr(&series), Held::Cache);
     }
-    (Arc::into_raw(series), Held::ByBorrower)
+    (Arc::into_raw(series), Held::Borrower)
 }
 
 /// Makes an entry and lends it; says whether that was possible.
