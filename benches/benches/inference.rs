@@ -1,0 +1,212 @@
+//! What full instrumentation costs an engine, end to end: one decode loop over a model, compiled without telemetry and
+//! with all of it.
+//!
+//! `cargo bench -p inferometer-benches --bench inference` prints the criterion groups `inference/<model>/{bare,
+//! instrumented}`, and then the proof, in which four arms take turns in mirrored order, so that a drift of the machine's
+//! speed hits all alike:
+//!
+//! - bare;
+//! - instrumented: its time over bare's, less one, is the overhead. It fails when the 95 % upper bound reaches 1 %;
+//! - bare again (A/A): its interval must contain no difference, else the machine was too noisy to tell anything;
+//! - bare with 2 % of busy waiting: the harness must fail this one, else it proves nothing.
+//!
+//! Each block is one request from its arrival to its end, starts from the same state of the model, and generates the same
+//! tokens. The number of rounds is fixed before they are looked at. SmolLM2 is left out where its weights are not in the
+//! cache; the example engine fetches them.
+
+use criterion::Criterion;
+use inferometer_benches::inputs::SplitMix64;
+use inferometer_benches::paired::Difference;
+use inferometer_example_engine::fetch::{self, SMOLLM2};
+use inferometer_example_engine::model::{ModelSpec, SharedModel, load};
+use inferometer_example_engine::request::FinishReason;
+use inferometer_example_engine::telemetry::{
+    Arrivals, Finished, FirstToken, Instrumented, NoTelemetry, Scheduled, StepStats, Telemetry,
+};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// The promise.
+const MOST: f64 = 0.01;
+/// What the positive control adds.
+const CONTROL: f64 = 0.02;
+/// How long the rounds of one model go on, about.
+const BUDGET: Duration = Duration::from_secs(40);
+/// The shortest block.
+const BLOCK: Duration = Duration::from_millis(8);
+const ROUNDS: std::ops::RangeInclusive<usize> = 16..=600;
+const PROMPT: [u32; 4] = [5, 17, 200, 3];
+
+/// One model, and how many tokens a block generates.
+struct Subject {
+    name: &'static str,
+    model: SharedModel,
+    tokens: usize,
+    /// How long the positive control waits in each step.
+    spin: Duration,
+}
+
+/// Generates tokens from the same state each time, and returns how long that took without the model's prefill.
+///
+/// What the compiler sees of telemetry is its type: [`NoTelemetry`] leaves a loop without records and without a clock.
+fn block<T: Telemetry>(subject: &Subject, telemetry: &mut T, spin: Duration) -> Duration {
+    let mut sequence = subject.model.new_sequence().expect("a new sequence");
+    let mut logits = Vec::new();
+    sequence.forward(&PROMPT, 0, &mut logits).expect("a prefill");
+    let arrivals = telemetry.arrivals();
+
+    let start = Instant::now();
+    let clock = || if T::READS_CLOCK { start.elapsed() } else { Duration::ZERO };
+    arrivals.request_arrived();
+    telemetry.request_scheduled(&Scheduled { queued: clock(), prompt_tokens: PROMPT.len() });
+    let first = clock();
+    telemetry.first_token(&FirstToken { since_arrival: first, prefill: first });
+    let mut last = first;
+    for at in 0..subject.tokens {
+        let token = argmax(&logits);
+        sequence.forward(&[token], PROMPT.len() + at, &mut logits).expect("a step");
+        let now = clock();
+        telemetry.step(&StepStats {
+            duration: now - last,
+            decode_sequences: 1,
+            generated_tokens: 1,
+            ..StepStats::default()
+        });
+        last = now;
+        if !spin.is_zero() {
+            let begun = Instant::now();
+            while begun.elapsed() < spin {
+                std::hint::spin_loop();
+            }
+        }
+    }
+    telemetry.request_finished(&Finished {
+        reason: FinishReason::Length,
+        scheduled: true,
+        duration: last,
+        decode: last - first,
+        generated: subject.tokens,
+    });
+    start.elapsed()
+}
+
+fn argmax(logits: &[f32]) -> u32 {
+    let better = |best: (u32, f32), next: (u32, f32)| if next.1 > best.1 { next } else { best };
+    (0..).zip(logits.iter().copied()).fold((0, f32::NEG_INFINITY), better).0
+}
+
+/// The arms of the proof.
+#[derive(Clone, Copy)]
+enum Arm {
+    Bare,
+    Instrumented,
+    BareAgain,
+    Control,
+}
+
+const ARMS: [Arm; 4] = [Arm::Bare, Arm::Instrumented, Arm::BareAgain, Arm::Control];
+
+impl Subject {
+    fn new(name: &'static str, spec: &ModelSpec) -> Self {
+        let model = load(spec).expect("the model loads").model;
+        let mut subject = Subject { name, model, tokens: 4, spin: Duration::ZERO };
+        block(&subject, &mut NoTelemetry, Duration::ZERO);
+        let step = (0..5).map(|_| block(&subject, &mut NoTelemetry, Duration::ZERO)).min().unwrap_or_default() / 4;
+        subject.tokens = BLOCK.div_duration_f64(step).ceil().clamp(4.0, 64.0) as usize;
+        subject.spin = step.mul_f64(CONTROL);
+        subject
+    }
+
+    fn run(&self, arm: Arm, telemetry: &mut Instrumented) -> Duration {
+        match arm {
+            Arm::Bare | Arm::BareAgain => block(self, &mut NoTelemetry, Duration::ZERO),
+            Arm::Instrumented => block(self, telemetry, Duration::ZERO),
+            Arm::Control => block(self, &mut NoTelemetry, self.spin),
+        }
+    }
+
+    /// The logarithms of each round's ratios to bare, by arm.
+    fn race(&self, telemetry: &mut Instrumented) -> [Vec<f64>; 4] {
+        let one = Instant::now();
+        self.run(Arm::Bare, telemetry);
+        let rounds = BUDGET.div_duration_f64(one.elapsed() * 8) as usize;
+        let rounds = rounds.clamp(*ROUNDS.start(), *ROUNDS.end());
+        println!("inference/{}: {rounds} rounds of 8 blocks of {} tokens", self.name, self.tokens);
+        let mut random = SplitMix64(0xABBA);
+        let mut ratios: [Vec<f64>; 4] = Default::default();
+        for _ in 0..rounds {
+            let mut order = [0, 1, 2, 3];
+            for at in (1..order.len()).rev() {
+                order.swap(at, (random.next() % (at as u64 + 1)) as usize);
+            }
+            let mut logarithms = [0.0; 4];
+            for &arm in order.iter().chain(order.iter().rev()) {
+                logarithms[arm] += self.run(ARMS[arm], telemetry).as_secs_f64().ln() / 2.0;
+            }
+            for (ratios, logarithm) in ratios.iter_mut().zip(logarithms) {
+                ratios.push(logarithm - logarithms[0]);
+            }
+        }
+        ratios
+    }
+
+    /// Whether the promise is kept, and the measurement can tell.
+    fn prove(&self, telemetry: &mut Instrumented) -> bool {
+        let [_, instrumented, again, control] = self.race(telemetry).map(|ratios| Difference::of(&ratios));
+        let report = |what: &str, difference: &Difference, passes: bool, verdict: [&str; 2]| {
+            println!(
+                "inference/{}: {what:<28} {:+.3} %, 95 % upper bound {:+.3} %, 99 % interval {:+.3} to {:+.3} %: {}",
+                self.name,
+                100.0 * difference.estimate,
+                100.0 * difference.upper,
+                100.0 * difference.interval.0,
+                100.0 * difference.interval.1,
+                verdict[usize::from(!passes)],
+            );
+            passes
+        };
+        let kept = report("instrumented over bare", &instrumented, instrumented.upper < MOST, ["below 1 %", "FAILED"]);
+        let steady = report("bare over bare (A/A)", &again, again.may_be_none(), ["contains 0", "INVALID: too noisy"]);
+        let caught = report("bare + 2 % over bare", &control, control.upper >= MOST, ["caught", "INVALID: not caught"]);
+        kept && steady && caught
+    }
+}
+
+fn subjects() -> Vec<Subject> {
+    let mut subjects =
+        vec![Subject::new("random-tiny", &ModelSpec::RandomTiny), Subject::new("random", &ModelSpec::Random)];
+    let file = SMOLLM2.member.rsplit('/').next().unwrap_or_default();
+    if fetch::cache_directory().is_ok_and(|cache| cache.join(file).exists()) {
+        subjects.push(Subject::new("smollm2", &ModelSpec::SmolLm2));
+    } else {
+        println!("SKIPPED inference/smollm2: its weights are not in the cache. The example engine fetches them.");
+    }
+    subjects
+}
+
+fn criterion_groups(subject: &Subject, telemetry: &mut Instrumented) {
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_millis(500))
+        .configure_from_args();
+    let mut group = criterion.benchmark_group(format!("inference/{}", subject.name));
+    for (name, arm) in [("bare", Arm::Bare), ("instrumented", Arm::Instrumented)] {
+        let mut blocks = |n: u64| (0..n).map(|_| subject.run(arm, telemetry)).sum();
+        group.bench_function(name, |bencher| bencher.iter_custom(&mut blocks));
+    }
+    group.finish();
+}
+
+fn main() -> ExitCode {
+    // SAFETY: nothing else runs yet. One thread computes, so that no other thread's turn is part of a block.
+    unsafe { inferometer_example_engine::threads::configure(Some(1)) };
+    let only_tests = std::env::args().any(|argument| argument == "--test");
+    let mut kept = true;
+    for subject in subjects() {
+        let mut telemetry = Instrumented::new(subject.name);
+        criterion_groups(&subject, &mut telemetry);
+        kept &= only_tests || subject.prove(&mut telemetry);
+    }
+    if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

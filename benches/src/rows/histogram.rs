@@ -1,0 +1,51 @@
+//! A histogram of durations.
+
+use super::{Goal, Row, note, split};
+use crate::contests::histogram::{declared, peers, run_time};
+use crate::inputs::Distribution;
+use crate::timing::{Contestant, Course, Timing, race};
+use std::hint::black_box;
+
+/// A row, with `ours` over all distributions. The first of ours is compared with the peers.
+fn row(name: &'static str, goal: f64, ours: fn(&[u64]) -> Vec<Contestant<'static>>) -> Row {
+    let mut notes = Vec::new();
+    let mut first: Option<Vec<Timing>> = None;
+    for distribution in Distribution::ALL {
+        let nanos = black_box(distribution.nanos());
+        let mut contestants = ours(&nanos);
+        let others = contestants.split_off(1);
+        contestants.extend(peers(&nanos));
+        let same = contestants.len();
+        contestants.extend(others);
+        let mut timings = race(Course::SHORT, contestants);
+        let others = timings.split_off(same);
+        if first.is_some() {
+            notes.push(note(&distribution.name(), &timings));
+        }
+        if !others.is_empty() {
+            notes.push(note(&format!("our other ways, {}", distribution.name()), &others));
+        }
+        first.get_or_insert(timings);
+    }
+    let (ours, peers) = split(first.unwrap_or_default());
+    Row {
+        name,
+        part: None,
+        ours,
+        unit: "ns",
+        peers,
+        goals: vec![Goal::AtMost(goal)],
+        rivals: true,
+        conditions: "one thread; hot; log-normal durations around 12 ms, sigma 0.3; 15 classic bounds, schema 3; peers get \
+                     seconds as f64, ready made",
+        notes,
+    }
+}
+
+pub(super) fn declared_rows() -> Vec<Row> {
+    vec![row("histogram, exact classic + native + sum, declared bounds", 3.0, declared)]
+}
+
+pub(super) fn run_time_rows() -> Vec<Row> {
+    vec![row("histogram, run-time bounds", 4.5, run_time)]
+}

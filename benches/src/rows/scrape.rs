@@ -1,0 +1,66 @@
+//! A scrape in the text format.
+
+use super::{Goal, Row};
+use crate::allocations::Allocations;
+use crate::inputs::Distribution;
+use crate::library::{Buckets, Exporter, Library, Ours, Prometheus, PrometheusClient};
+use crate::timing::{Contestant, Course, race};
+use crate::workload::Populated;
+use std::cell::RefCell;
+
+/// What was seen of one library beside the time.
+#[derive(Default)]
+struct Seen {
+    bytes: usize,
+    allocations: u64,
+}
+
+fn contestant<'a, L: Library>(populated: &'a Populated<L>, seen: &'a RefCell<Seen>) -> Contestant<'a> {
+    let mut scraper = L::scraper(&populated.registry);
+    let mut body = Vec::new();
+    Contestant::new(L::NAME, move |n| {
+        for _ in 0..n {
+            let before = Allocations::now();
+            body.clear();
+            L::scrape(&populated.registry, &mut scraper, &mut body);
+            *seen.borrow_mut() = Seen { bytes: body.len(), allocations: Allocations::since(before).count };
+        }
+    })
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    let nanos = Distribution::LogNormal(1.0).nanos();
+    let ours = Populated::<Ours>::new(Buckets::Classic, &nanos);
+    let exporter = Populated::<Exporter>::new(Buckets::Classic, &nanos);
+    let prometheus = Populated::<Prometheus>::new(Buckets::Classic, &nanos);
+    let client = Populated::<PrometheusClient>::new(Buckets::Classic, &nanos);
+    let seen: [RefCell<Seen>; 4] = Default::default();
+    let timings = race(
+        Course::SINGLE,
+        vec![
+            contestant(&ours, &seen[0]),
+            contestant(&exporter, &seen[1]),
+            contestant(&prometheus, &seen[2]),
+            contestant(&client, &seen[3]),
+        ],
+    );
+    let notes = timings.iter().zip(&seen).map(|(timing, seen)| {
+        let Seen { bytes, allocations } = *seen.borrow();
+        format!("{}: {bytes} bytes, {allocations} allocations", timing.name)
+    });
+    let notes = notes.collect();
+    let mut times = timings.into_iter().map(|timing| (timing.name, timing.quiet / 1e6));
+    let ours = times.next().map_or(0.0, |(_, time)| time);
+    vec![Row {
+        name: "scrape, 1,000 counters + 100 classic histograms x 15 buckets, 3 labels, 1 thread's slab",
+        part: None,
+        ours,
+        unit: "ms",
+        peers: times.collect(),
+        goals: vec![Goal::AtMost(0.12)],
+        rivals: true,
+        conditions: "one thread; into a buffer that is reused; ten families of 100 counters, ten of 10 histograms with \
+                     1,000 observations each",
+        notes,
+    }]
+}

@@ -1,0 +1,72 @@
+//! The commands that measure.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use super::pass_on;
+use crate::install::{self, Tool};
+use crate::log::Log;
+use crate::workspace::{Build, Workspace};
+
+const PACKAGE: &str = "inferometer-benches";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// Arguments for the bench itself.
+    #[arg(last = true, value_name = "ARGS")]
+    bench: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FiguresArgs {
+    /// Print them for a program.
+    #[arg(long)]
+    json: bool,
+
+    /// Fail when one misses its goal.
+    #[arg(long)]
+    check: bool,
+}
+
+/// What measures the figures. It is built without any flags, as a user's program is.
+pub(crate) fn figures_command(workspace: &Workspace) -> std::process::Command {
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["run", "--release", "-p", PACKAGE, "--bin", "figures", "--"]);
+    cargo
+}
+
+pub(crate) fn figures(workspace: &Workspace, args: &FiguresArgs) -> Result<ExitCode> {
+    let mut cargo = figures_command(workspace);
+    if args.json {
+        cargo.arg("--json");
+    }
+    if args.check {
+        cargo.arg("--check");
+    }
+    pass_on(cargo)
+}
+
+pub(crate) fn bench(workspace: &Workspace, args: &BenchArgs) -> Result<ExitCode> {
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["bench", "-p", PACKAGE, "--bench", "record", "--bench", "cold", "--"]).args(&args.bench);
+    pass_on(cargo)
+}
+
+pub(crate) fn instructions(workspace: &Workspace, args: &BenchArgs) -> Result<ExitCode> {
+    let mut log = Log::create(workspace.target("xtask/instructions.log"))?;
+    if let Tool::Missing(advice) = install::from_debian("valgrind", &mut log)? {
+        bail!("{advice}");
+    }
+    let bin = install::gungraun_runner(workspace)?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["bench", "-p", PACKAGE, "--bench", "instructions", "--"]).args(&args.bench);
+    cargo.env("PATH", install::path_with(&bin)?);
+    pass_on(cargo)
+}
+
+pub(crate) fn inference(workspace: &Workspace, args: &BenchArgs) -> Result<ExitCode> {
+    let mut cargo = workspace.cargo(Build::Native);
+    cargo.args(["bench", "-p", PACKAGE, "--bench", "inference", "--"]).args(&args.bench);
+    pass_on(cargo)
+}

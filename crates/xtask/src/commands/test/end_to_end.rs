@@ -1,0 +1,49 @@
+//! The stages that run the engine.
+
+use anyhow::{Result, ensure};
+
+use super::counted;
+use crate::commands::engine;
+use crate::install::{self, Tool};
+use crate::log::Log;
+use crate::report::Outcome;
+use crate::workspace::{Build, Workspace};
+
+pub(super) fn engine(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    let (mut cargo, engine) = engine::build(workspace, Build::Native);
+    log.run(&mut cargo)?;
+    ensure!(engine.is_file(), "cargo built no {}", engine.display());
+    Ok(Outcome::Passed("built for this machine's processor".to_owned()))
+}
+
+pub(super) fn engine_tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    counted::outcome(&log.run(&mut engine::tests(workspace))?)
+}
+
+pub(super) fn engine_over_http(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    // `promtool`, the judge of the page, comes with Prometheus.
+    if let Tool::Missing(advice) = install::from_debian("prometheus", log)? {
+        return Ok(Outcome::Skipped(advice));
+    }
+    run(workspace, log, &["engine"])
+}
+
+pub(super) fn live_prometheus(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    if let Tool::Missing(advice) = install::from_debian("prometheus", log)? {
+        return Ok(Outcome::Skipped(advice));
+    }
+    run(workspace, log, &["prometheus"])
+}
+
+fn run(workspace: &Workspace, log: &mut Log, tests: &[&str]) -> Result<Outcome> {
+    let (_, engine) = engine::build(workspace, Build::Native);
+    ensure!(engine.is_file(), "there is no {}; the stage `engine` builds it", engine.display());
+    let mut cargo = workspace.cargo(Build::Native);
+    cargo.args(["test", "--release", "--no-fail-fast", "-p", "inferometer-e2e"]).env("INFEROMETER_ENGINE", engine);
+    for test in tests {
+        cargo.args(["--test", test]);
+    }
+    // What a test prints is in the log, and among it why one was skipped.
+    cargo.args(["--", "--nocapture"]);
+    counted::outcome(&log.run(&mut cargo)?)
+}

@@ -1,0 +1,111 @@
+//! The stages of the library crates and of the benches.
+
+use anyhow::{Result, ensure};
+
+use super::counted;
+use crate::commands::bench;
+use crate::log::Log;
+use crate::report::Outcome;
+use crate::workspace::{Build, Workspace};
+
+/// The crates that are published.
+const LIBRARIES: [&str; 6] = ["-p", "inferometer", "-p", "inferometer-derive", "-p", "inferometer-prometheus"];
+
+/// Integration tests of the core in which threads meet.
+const THREADED_TESTS: [&str; 2] = ["conservation", "faults_threads"];
+
+/// The sanitizer's runtime comes with the compiler for this target.
+const SANITIZED_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+fn passed(note: &str) -> Outcome {
+    Outcome::Passed(note.to_owned())
+}
+
+pub(super) fn format(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    log.run(workspace.cargo(Build::Plain).args(["fmt", "--all", "--check"]))?;
+    Ok(passed("all crates"))
+}
+
+/// Of what `cargo build` builds without being told.
+pub(super) fn lints(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    log.run(workspace.cargo(Build::Plain).args(["clippy", "--all-targets", "--", "-D", "warnings"]))?;
+    Ok(passed("no warnings"))
+}
+
+/// Of the engine, the benches and the end-to-end tests as well.
+pub(super) fn lints_of_all(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    log.run(workspace.cargo(Build::Plain).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    Ok(passed("no warnings"))
+}
+
+pub(super) fn docs(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    log.run(
+        workspace.cargo(Build::Plain).args(["doc", "--no-deps"]).args(LIBRARIES).env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    Ok(passed("no warnings"))
+}
+
+pub(super) fn tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    let mut output = log.run(workspace.cargo(Build::Plain).args(["test", "--no-fail-fast"]))?;
+    // The end-to-end tests' own tools, and the programs in the README.
+    output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--lib"]))?;
+    output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--doc"]))?;
+    output +=
+        &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--test", "faults_map"]))?;
+    counted::outcome(&output)
+}
+
+/// All builds without recording; the tests of what is recorded cannot pass, and one file has those of this build.
+pub(super) fn tests_off(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    log.run(workspace.cargo(Build::Off).arg("build").args(LIBRARIES))?;
+    let mut cargo = workspace.cargo(Build::Off);
+    counted::outcome(&log.run(cargo.args(["test", "-p", "inferometer", "--test", "switched_off"]))?)
+}
+
+pub(super) fn loom(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    let mut cargo = workspace.cargo(Build::Loom);
+    counted::outcome(&log.run(cargo.args(["test", "-p", "inferometer", "--lib", "--release", "models::"]))?)
+}
+
+/// Twice: as it is, which has to be clean, and with a memory ordering weakened, which has to be noticed. Without the
+/// second run, a sanitizer that sees nothing would look like a program without races.
+pub(super) fn thread_sanitizer(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    if cfg!(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))) {
+        return Ok(Outcome::Skipped(format!("it is set up for {SANITIZED_TARGET} only")));
+    }
+    let tests = |build| {
+        let mut cargo = workspace.cargo(build);
+        // A target of its own keeps the sanitizer out of the build scripts and the macros. Without optimisation, the
+        // functions that the suppressions name are not inlined.
+        cargo.args(["test", "--no-fail-fast", "-p", "inferometer", "--target", SANITIZED_TARGET]);
+        for test in THREADED_TESTS {
+            cargo.args(["--test", test]);
+        }
+        // The systems that are broken on purpose use what the sanitizer does not understand.
+        cargo.args(["--", "--skip", "the_check_catches"]);
+        let suppressions = workspace.path("crates/inferometer/tests/tsan-suppressions.txt");
+        cargo.env("TSAN_OPTIONS", format!("suppressions={}", suppressions.display()));
+        // Everything is some ten times slower, and the tests insist on having done something.
+        cargo.env("INFEROMETER_SOAK_SECONDS", "6");
+        cargo
+    };
+    let outcome = counted::outcome(&log.run(&mut tests(Build::ThreadSanitizer))?)?;
+    let (status, output) = log.run_to_any_end(&mut tests(Build::ThreadSanitizerControl))?;
+    ensure!(
+        !status.success() && output.contains("ThreadSanitizer: data race"),
+        "ThreadSanitizer does not notice the race that was made on purpose"
+    );
+    Ok(match outcome {
+        Outcome::Passed(note) => Outcome::Passed(format!("{note}, and a race made on purpose is noticed")),
+        skipped @ Outcome::Skipped(_) => skipped,
+    })
+}
+
+pub(super) fn bench_tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    counted::outcome(&log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-benches"]))?)
+}
+
+pub(super) fn figures(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    log.run(bench::figures_command(workspace).arg("--check"))?;
+    Ok(passed("all goals reached"))
+}

@@ -1,0 +1,18 @@
+//! Records which compiler builds this, for the report.
+
+use std::env;
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=RUSTC");
+    let version = env::var("RUSTC")
+        .ok()
+        .and_then(|rustc| Command::new(rustc).arg("--version").output().ok())
+        .filter(|output| output.status.success())
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+        .unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo::rustc-env=ENGINE_RUSTC_VERSION={}", version.trim());
+    let profile = env::var("PROFILE").unwrap_or_default();
+    println!("cargo::rustc-env=ENGINE_PROFILE={profile}");
+}

@@ -1,0 +1,92 @@
+//! The HTTP front end: the part of OpenAI's API that a completion needs.
+
+mod answer;
+mod completions;
+mod error;
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json};
+use axum::routing::{get, post};
+
+pub use error::ApiError;
+
+use crate::engine::Submitter;
+use crate::model::{Loaded, ModelInfo};
+use crate::telemetry::Arrivals;
+
+/// Prompts are bounded by the context; a body larger than this cannot hold one that fits.
+const MAX_BODY: usize = 1 << 20;
+
+/// What the handlers share.
+#[derive(Debug)]
+struct Server<A> {
+    loaded: Loaded,
+    submitter: Submitter<A>,
+    /// The answer's length where the request does not say.
+    default_max_tokens: usize,
+    started: u64,
+    /// Makes ids and default seeds.
+    next: AtomicU64,
+}
+
+impl<A: Arrivals> Server<A> {
+    fn info(&self) -> &ModelInfo {
+        self.loaded.model.info()
+    }
+
+    fn next(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// The API over a running engine.
+pub fn router<A: Arrivals>(loaded: Loaded, submitter: Submitter<A>, default_max_tokens: usize) -> Router {
+    let server = Server { loaded, submitter, default_max_tokens, started: unix_seconds(), next: AtomicU64::new(1) };
+    Router::new()
+        .route("/health", get(health::<A>))
+        .route("/v1/models", get(models::<A>))
+        .route("/v1/completions", post(completions::completions::<A>))
+        .route("/v1/chat/completions", post(completions::chat::<A>))
+        .fallback(async || ApiError::not_found("there is no such path".to_owned()))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method".to_owned())
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(Arc::new(server))
+}
+
+/// 200 while the engine takes requests; 503 once it has stopped, so that a load balancer looks elsewhere.
+async fn health<A: Arrivals>(State(server): State<Arc<Server<A>>>) -> impl IntoResponse {
+    let (status, word) =
+        if server.submitter.is_open() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "stopped") };
+    let waiting = server.submitter.waiting();
+    (status, Json(serde_json::json!({ "status": word, "waiting": waiting })))
+}
+
+async fn models<A: Arrivals>(State(server): State<Arc<Server<A>>>) -> impl IntoResponse {
+    let info = server.info();
+    Json(serde_json::json!({
+        "object": "list",
+        "data": [{
+            "id": info.name,
+            "object": "model",
+            "created": server.started,
+            "owned_by": "inferometer-example-engine",
+            "max_model_len": info.context,
+        }],
+    }))
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests;

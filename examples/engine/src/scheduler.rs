@@ -1,0 +1,367 @@
+//! The decode loop: iteration-level scheduling, also known as continuous batching.
+//!
+//! Every step advances every running sequence by one token. Sequences join and leave between steps: a request that
+//! finds room has its whole prompt processed in the step in which it joins, and gets its first token at that step's
+//! end. Nothing waits for a batch to fill or to drain.
+//!
+//! All of a step's tokens are handed out at its end, and one reading of the clock there serves all that the step
+//! records: its duration, the time between tokens of every sequence that was already decoding, the time to first
+//! token of those that joined, and the latencies of those that ended.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use rayon::prelude::*;
+
+use crate::model::{ModelError, Sequence, SharedModel};
+use crate::request::{Event, FinishReason, Request};
+use crate::sampling::Sampler;
+use crate::telemetry::{Finished, FirstToken, Scheduled, StepStats, Telemetry};
+
+/// A prompt goes through the model in pieces of this many tokens, all in one step. The matrix of attention scores
+/// grows with the piece times the context, and a whole prompt of thousands of tokens would take gigabytes.
+const PREFILL_PIECE: usize = 256;
+
+/// What the scheduler needs to know besides the model.
+#[derive(Debug, Clone)]
+pub struct SchedulerConfig {
+    /// The most sequences that run at once; at least one.
+    pub max_running: usize,
+    /// The most requests that wait.
+    pub queue: usize,
+    /// No further request joins a step that has this many prompt tokens to process; at least one. Every prompt holds up
+    /// the sequences that are already decoding, and the prompts before it.
+    pub max_prefill_tokens: usize,
+    /// An artificial delay in every step, to make a slow model out of a fast one.
+    pub delay: Duration,
+    /// Tokens that end an answer.
+    pub end_tokens: Vec<u32>,
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        Self { max_running: 8, queue: 64, max_prefill_tokens: 128, delay: Duration::ZERO, end_tokens: Vec::new() }
+    }
+}
+
+/// What a call of [`Scheduler::step`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It ran one iteration.
+    Stepped,
+    /// Nothing runs and nothing waits.
+    Idle,
+    /// Nothing runs, nothing waits, and nobody is left who could submit a request.
+    Closed,
+}
+
+/// The loop's state: the model, the running sequences and the queue.
+#[derive(Debug)]
+pub struct Scheduler<T> {
+    model: SharedModel,
+    config: SchedulerConfig,
+    queue: Receiver<Request>,
+    running: Vec<Running>,
+    telemetry: T,
+    /// The end of the step before, if it was followed by nothing but this one.
+    last_end: Option<Instant>,
+    /// What [`Telemetry::READS_CLOCK`] gets in place of the time.
+    epoch: Instant,
+    /// How the front end knows that this scheduler exists.
+    _alive: Arc<()>,
+}
+
+struct Running {
+    request: Request,
+    sequence: Box<dyn Sequence>,
+    sampler: Sampler,
+    logits: Vec<f32>,
+    /// Tokens in the key-value cache.
+    position: usize,
+    last_token: u32,
+    generated: usize,
+    scheduled: Instant,
+    first_token: Option<Instant>,
+    /// What this step did to the sequence, handed out at the step's end.
+    outcome: Option<Outcome>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("position", &self.position)
+            .field("generated", &self.generated)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Token {
+        token: u32,
+        /// Prompt tokens that were processed for it; none if the sequence was already decoding.
+        prefilled: usize,
+        end: Option<FinishReason>,
+    },
+    Failed(String),
+}
+
+impl<T: Telemetry> Scheduler<T> {
+    pub(crate) fn new(
+        model: SharedModel,
+        config: SchedulerConfig,
+        queue: Receiver<Request>,
+        telemetry: T,
+        alive: Arc<()>,
+    ) -> Self {
+        Self {
+            model,
+            running: Vec::with_capacity(config.max_running),
+            config,
+            queue,
+            telemetry,
+            last_end: None,
+            epoch: Instant::now(),
+            _alive: alive,
+        }
+    }
+
+    /// Runs one iteration, if there is anything to run. Never waits for a request.
+    pub fn step(&mut self) -> Progress {
+        let begin = match self.last_end.take() {
+            Some(end) => end,
+            None => self.now(),
+        };
+        self.release_cancelled(begin);
+        let closed = self.admit(begin);
+        if self.running.is_empty() {
+            return if closed { Progress::Closed } else { Progress::Idle };
+        }
+
+        self.advance();
+        if !self.config.delay.is_zero() {
+            std::thread::sleep(self.config.delay);
+        }
+
+        let end = self.now();
+        self.last_end = Some(end);
+        let stats = self.stats(end.saturating_duration_since(begin));
+        if stats.batch_size() > 0 {
+            // Before the tokens go out, so that whoever has an answer finds it in the metrics.
+            self.telemetry.step(&stats);
+        }
+        self.hand_out(end);
+        Progress::Stepped
+    }
+
+    /// Lets go of the sequences whose clients have gone, which makes their places free for this step.
+    fn release_cancelled(&mut self, begin: Instant) {
+        let telemetry = &mut self.telemetry;
+        self.running.retain(|running| {
+            let cancelled = running.request.events.is_closed();
+            if cancelled {
+                running.finish(begin, FinishReason::Abort, None, telemetry);
+            }
+            !cancelled
+        });
+    }
+
+    /// Fills the free places from the queue. Returns whether the queue is empty for good.
+    fn admit(&mut self, begin: Instant) -> bool {
+        let mut prompt_tokens = 0;
+        while self.running.len() < self.config.max_running && prompt_tokens < self.config.max_prefill_tokens {
+            let request = match self.queue.try_recv() {
+                Ok(request) => request,
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => return true,
+            };
+            if request.events.is_closed() {
+                self.dismiss(&request, begin, FinishReason::Abort);
+                continue;
+            }
+            let sequence = match self.model.new_sequence() {
+                Ok(sequence) => sequence,
+                Err(error) => {
+                    self.dismiss(&request, begin, FinishReason::Error);
+                    // A send fails only if the client has gone, which is then no news to it.
+                    let _ = request.events.send(Event::Failed(error.to_string()));
+                    continue;
+                }
+            };
+            self.telemetry.request_scheduled(&Scheduled {
+                queued: begin.saturating_duration_since(request.arrived),
+                prompt_tokens: request.prompt.len(),
+            });
+            prompt_tokens += request.prompt.len();
+            self.running.push(Running {
+                sampler: Sampler::new(&request.params),
+                request,
+                sequence,
+                logits: Vec::new(),
+                position: 0,
+                last_token: 0,
+                generated: 0,
+                scheduled: begin,
+                first_token: None,
+                outcome: None,
+            });
+        }
+        false
+    }
+
+    /// Ends a request that never ran.
+    fn dismiss(&mut self, request: &Request, now: Instant, reason: FinishReason) {
+        self.telemetry.request_finished(&Finished {
+            reason,
+            scheduled: false,
+            duration: now.saturating_duration_since(request.arrived),
+            decode: Duration::ZERO,
+            generated: 0,
+        });
+    }
+
+    /// Runs the model once for every running sequence.
+    ///
+    /// Sequences are spread over the threads, not the parts of one sequence: see [`crate::threads`].
+    fn advance(&mut self) {
+        let end_tokens = &self.config.end_tokens;
+        let advance = |running: &mut Running| running.outcome = Some(running.advance(end_tokens));
+        if self.running.len() > 1 && rayon::current_num_threads() > 1 {
+            self.running.par_iter_mut().with_max_len(1).for_each(advance);
+        } else {
+            self.running.iter_mut().for_each(advance);
+        }
+    }
+
+    fn stats(&self, duration: Duration) -> StepStats {
+        let mut stats = StepStats { duration, ..StepStats::default() };
+        for running in &self.running {
+            if let Some(Outcome::Token { prefilled, .. }) = running.outcome {
+                stats.generated_tokens += 1;
+                if prefilled > 0 {
+                    stats.prefill_sequences += 1;
+                    stats.prefill_tokens += prefilled;
+                } else {
+                    stats.decode_sequences += 1;
+                }
+            }
+        }
+        stats
+    }
+
+    /// Sends each sequence's token, and lets go of the sequences that have ended.
+    fn hand_out(&mut self, end: Instant) {
+        let telemetry = &mut self.telemetry;
+        self.running.retain_mut(|running| {
+            let (reason, failure) = match running.outcome.take() {
+                None => return true,
+                Some(Outcome::Token { token, end: reason, .. }) => {
+                    if running.first_token.is_none() {
+                        running.first_token = Some(end);
+                        telemetry.first_token(&FirstToken {
+                            since_arrival: end.saturating_duration_since(running.request.arrived),
+                            prefill: end.saturating_duration_since(running.scheduled),
+                        });
+                    }
+                    // A client that goes away now is seen in the next step.
+                    let _ = running.request.events.send(Event::Token(token));
+                    match reason {
+                        Some(reason) => (reason, None),
+                        None => return true,
+                    }
+                }
+                Some(Outcome::Failed(message)) => (FinishReason::Error, Some(message)),
+            };
+            running.finish(end, reason, failure, telemetry);
+            false
+        });
+    }
+
+    /// Ends all that runs or waits, because the engine stops.
+    pub fn abort_all(&mut self) {
+        let now = self.now();
+        let telemetry = &mut self.telemetry;
+        for running in self.running.drain(..) {
+            running.finish(now, FinishReason::Abort, None, telemetry);
+        }
+        while let Ok(request) = self.queue.try_recv() {
+            self.dismiss(&request, now, FinishReason::Abort);
+            let _ = request.events.send(Event::Finished { reason: FinishReason::Abort, generated: 0 });
+        }
+        self.last_end = None;
+    }
+
+    /// Sequences that are running.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(crate) fn queue(&self) -> &Receiver<Request> {
+        &self.queue
+    }
+
+    /// What records.
+    pub fn telemetry(&self) -> &T {
+        &self.telemetry
+    }
+
+    #[inline]
+    fn now(&self) -> Instant {
+        if T::READS_CLOCK { Instant::now() } else { self.epoch }
+    }
+}
+
+impl Running {
+    /// Runs the model for the next token.
+    fn advance(&mut self, end_tokens: &[u32]) -> Outcome {
+        let prefilled = self.request.prompt.len();
+        let run = if prefilled > 0 { self.prefill() } else { self.forward(&[self.last_token]) };
+        if let Err(error) = run {
+            return Outcome::Failed(error.to_string());
+        }
+        let Some(token) = self.sampler.sample(&self.logits) else {
+            return Outcome::Failed("the model returned no usable logits".to_owned());
+        };
+        self.last_token = token;
+        self.generated += 1;
+        let end = if end_tokens.contains(&token) {
+            Some(FinishReason::Stop)
+        } else if self.generated >= self.request.params.max_tokens {
+            Some(FinishReason::Length)
+        } else {
+            None
+        };
+        Outcome::Token { token, prefilled, end }
+    }
+
+    /// Takes the prompt, which is not needed again.
+    fn prefill(&mut self) -> Result<(), ModelError> {
+        let prompt = std::mem::take(&mut self.request.prompt);
+        prompt.chunks(PREFILL_PIECE).try_for_each(|piece| self.forward(piece))
+    }
+
+    fn forward(&mut self, tokens: &[u32]) -> Result<(), ModelError> {
+        self.sequence.forward(tokens, self.position, &mut self.logits)?;
+        self.position += tokens.len();
+        Ok(())
+    }
+
+    fn finish<T: Telemetry>(&self, end: Instant, reason: FinishReason, failure: Option<String>, telemetry: &mut T) {
+        telemetry.request_finished(&Finished {
+            reason,
+            scheduled: true,
+            duration: end.saturating_duration_since(self.request.arrived),
+            decode: self.first_token.map_or(Duration::ZERO, |first| end.saturating_duration_since(first)),
+            generated: self.generated,
+        });
+        let event = match failure {
+            Some(message) => Event::Failed(message),
+            None => Event::Finished { reason, generated: self.generated },
+        };
+        let _ = self.request.events.send(event);
+    }
+}
+
+#[cfg(test)]
+mod tests;

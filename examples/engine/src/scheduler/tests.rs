@@ -1,0 +1,314 @@
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::*;
+use crate::engine::{SubmitError, Submitter, engine, spawn};
+use crate::model::{Model, ModelInfo};
+use crate::request::GenerationParams;
+use crate::telemetry::{Arrivals, Phase, RejectReason};
+
+/// A model whose every answer counts up from the prompt's last token, and which knows what its sequences were fed.
+#[derive(Debug)]
+struct Counting {
+    info: ModelInfo,
+    alive: Arc<AtomicUsize>,
+    fail_at: Option<usize>,
+}
+
+const VOCABULARY: usize = 1_000;
+
+impl Counting {
+    fn new() -> Self {
+        Self {
+            info: ModelInfo {
+                name: "counting".to_owned(),
+                file: None,
+                weights: "none".to_owned(),
+                backend: "none".to_owned(),
+                parameters: 0,
+                vocabulary: VOCABULARY,
+                context: 4_096,
+            },
+            alive: Arc::default(),
+            fail_at: None,
+        }
+    }
+}
+
+impl Model for Counting {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn new_sequence(&self) -> Result<Box<dyn Sequence>, ModelError> {
+        self.alive.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(CountingSequence { length: 0, fail_at: self.fail_at, alive: Arc::clone(&self.alive) }))
+    }
+}
+
+struct CountingSequence {
+    length: usize,
+    fail_at: Option<usize>,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Drop for CountingSequence {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Sequence for CountingSequence {
+    fn forward(&mut self, tokens: &[u32], position: usize, logits: &mut Vec<f32>) -> Result<(), ModelError> {
+        assert_eq!(position, self.length, "the scheduler's position is the cache's length");
+        self.length += tokens.len();
+        if self.fail_at.is_some_and(|at| self.length >= at) {
+            return Err(ModelError::Layout);
+        }
+        let last = *tokens.last().expect("never an empty piece");
+        logits.clear();
+        logits.resize(VOCABULARY, 0.0);
+        logits[last as usize + 1] = 1.0;
+        Ok(())
+    }
+}
+
+/// Keeps all that it is told.
+#[derive(Debug, Clone, Default)]
+struct Recorded(Arc<Mutex<Log>>);
+
+#[derive(Debug, Default)]
+struct Log {
+    arrived: usize,
+    rejected: Vec<RejectReason>,
+    scheduled: Vec<Scheduled>,
+    first: Vec<FirstToken>,
+    steps: Vec<StepStats>,
+    finished: Vec<Finished>,
+}
+
+impl Recorded {
+    fn log(&self) -> std::sync::MutexGuard<'_, Log> {
+        self.0.lock().expect("not poisoned")
+    }
+}
+
+impl Telemetry for Recorded {
+    type Arrivals = Self;
+    const READS_CLOCK: bool = true;
+
+    fn arrivals(&self) -> Self {
+        self.clone()
+    }
+    fn request_scheduled(&mut self, scheduled: &Scheduled) {
+        self.log().scheduled.push(*scheduled);
+    }
+    fn first_token(&mut self, first: &FirstToken) {
+        self.log().first.push(*first);
+    }
+    fn step(&mut self, step: &StepStats) {
+        self.log().steps.push(*step);
+    }
+    fn request_finished(&mut self, finished: &Finished) {
+        self.log().finished.push(*finished);
+    }
+}
+
+impl Arrivals for Recorded {
+    fn request_arrived(&self) {
+        self.log().arrived += 1;
+    }
+    fn request_rejected(&self, reason: RejectReason) {
+        self.log().rejected.push(reason);
+    }
+}
+
+struct Bench {
+    submitter: Submitter<Recorded>,
+    scheduler: Scheduler<Recorded>,
+    recorded: Recorded,
+    alive: Arc<AtomicUsize>,
+}
+
+fn bench(model: Counting, config: SchedulerConfig) -> Bench {
+    let recorded = Recorded::default();
+    let alive = Arc::clone(&model.alive);
+    let (submitter, scheduler) = engine(Arc::new(model), config, recorded.clone());
+    Bench { submitter, scheduler, recorded, alive }
+}
+
+impl Bench {
+    fn submit(&self, prompt: &[u32], max_tokens: usize) -> UnboundedReceiver<Event> {
+        let params = GenerationParams { max_tokens, ..GenerationParams::default() };
+        let (request, events) = Request::new(prompt.to_vec(), params);
+        self.submitter.submit(request).expect("there is room");
+        events
+    }
+}
+
+fn drain(events: &mut UnboundedReceiver<Event>) -> VecDeque<Event> {
+    std::iter::from_fn(|| events.try_recv().ok()).collect()
+}
+
+fn tokens(events: &VecDeque<Event>) -> Vec<u32> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Token(token) => Some(*token),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn sequences_join_and_leave_between_steps() {
+    let mut bench = bench(Counting::new(), SchedulerConfig::default());
+    assert_eq!(bench.scheduler.step(), Progress::Idle);
+
+    let mut long = bench.submit(&[10, 20], 4);
+    assert_eq!(bench.scheduler.step(), Progress::Stepped);
+    let mut short = bench.submit(&[100; 300], 2);
+    assert_eq!(bench.scheduler.step(), Progress::Stepped);
+    assert_eq!(bench.scheduler.running(), 2);
+    assert_eq!(bench.scheduler.step(), Progress::Stepped);
+    assert_eq!(bench.scheduler.running(), 1);
+    assert_eq!(bench.scheduler.step(), Progress::Stepped);
+    assert_eq!(bench.scheduler.step(), Progress::Idle);
+    assert_eq!(bench.alive.load(Ordering::Relaxed), 0, "caches are let go");
+
+    let long = drain(&mut long);
+    assert_eq!(tokens(&long), [21, 22, 23, 24]);
+    let end = Event::Finished { reason: FinishReason::Length, generated: 4 };
+    assert_eq!(long.back(), Some(&end));
+    assert_eq!(tokens(&drain(&mut short)), [101, 102]);
+
+    let log = bench.recorded.log();
+    let phases: Vec<Phase> = log.steps.iter().map(StepStats::phase).collect();
+    assert_eq!(phases, [Phase::Prefill, Phase::Mixed, Phase::Decode, Phase::Decode]);
+    let sizes: Vec<usize> = log.steps.iter().map(StepStats::batch_size).collect();
+    assert_eq!(sizes, [1, 2, 2, 1]);
+    let prompts: Vec<usize> = log.steps.iter().map(|step| step.prefill_tokens).collect();
+    assert_eq!(prompts, [2, 300, 0, 0]);
+}
+
+#[test]
+fn the_counts_agree() {
+    let config = SchedulerConfig { max_running: 3, ..SchedulerConfig::default() };
+    let mut bench = bench(Counting::new(), config);
+    let clients: Vec<_> = (1..=10).map(|n| bench.submit(&[n, 2 * n], n as usize)).collect();
+    while bench.scheduler.step() == Progress::Stepped {}
+    let log = bench.recorded.log();
+    assert_eq!((log.arrived, log.scheduled.len(), log.first.len()), (10, 10, 10));
+    let generated: usize = log.steps.iter().map(|step| step.generated_tokens).sum();
+    assert_eq!(generated, 55);
+    assert_eq!(generated, log.finished.iter().map(|f| f.generated).sum::<usize>());
+    // Every token but a request's first has a time since the token before it.
+    let gaps: usize = log.steps.iter().map(|step| step.decode_sequences).sum();
+    assert_eq!(gaps, generated - log.first.len());
+    assert!(log.steps.iter().all(|step| step.batch_size() <= 3));
+    assert!(log.finished.iter().all(|f| f.decode <= f.duration));
+    drop(clients);
+}
+
+#[test]
+fn long_prompts_join_one_after_the_other() {
+    let config = SchedulerConfig { max_prefill_tokens: 100, ..SchedulerConfig::default() };
+    let mut bench = bench(Counting::new(), config);
+    let clients: Vec<_> = [60, 60, 500, 10].map(|length| bench.submit(&vec![1; length], 9)).into();
+    for running in [2, 3, 4] {
+        bench.scheduler.step();
+        assert_eq!(bench.scheduler.running(), running);
+    }
+    drop(clients);
+}
+
+#[test]
+fn an_end_token_ends_the_answer_and_is_counted() {
+    let config = SchedulerConfig { end_tokens: vec![8], ..SchedulerConfig::default() };
+    let mut bench = bench(Counting::new(), config);
+    let mut client = bench.submit(&[5], 100);
+    while bench.scheduler.step() == Progress::Stepped {}
+    let events = drain(&mut client);
+    assert_eq!(tokens(&events), [6, 7, 8]);
+    let end = Event::Finished { reason: FinishReason::Stop, generated: 3 };
+    assert_eq!(events.back(), Some(&end));
+}
+
+#[test]
+fn a_client_that_goes_away_cancels_its_request() {
+    let config = SchedulerConfig { max_running: 1, ..SchedulerConfig::default() };
+    let mut bench = bench(Counting::new(), config);
+    let running = bench.submit(&[1], 500);
+    let waiting = bench.submit(&[1], 500);
+    let mut patient = bench.submit(&[7], 1);
+    bench.scheduler.step();
+    drop(running);
+    drop(waiting);
+    // The place is free at once, and the dead request in the queue does not take it.
+    bench.scheduler.step();
+    assert_eq!(tokens(&drain(&mut patient)), [8]);
+    let log = bench.recorded.log();
+    let ends: Vec<_> = log.finished.iter().map(|f| (f.reason, f.scheduled)).collect();
+    assert_eq!(ends, [(FinishReason::Abort, true), (FinishReason::Abort, false), (FinishReason::Length, true)]);
+}
+
+#[test]
+fn a_full_queue_refuses() {
+    let config = SchedulerConfig { max_running: 1, queue: 2, ..SchedulerConfig::default() };
+    let mut bench = bench(Counting::new(), config);
+    let clients = [bench.submit(&[1], 9), bench.submit(&[1], 9)];
+    let submit = |bench: &Bench| {
+        let (request, events) = Request::new(vec![1], GenerationParams::default());
+        (bench.submitter.submit(request), events)
+    };
+    assert_eq!(submit(&bench).0, Err(SubmitError::Full));
+    assert_eq!(bench.submitter.waiting(), 2);
+    // One starts to run, which makes room for one.
+    bench.scheduler.step();
+    assert_eq!(submit(&bench).0, Ok(()));
+    assert_eq!(submit(&bench).0, Err(SubmitError::Full));
+    assert_eq!(bench.recorded.log().rejected, [RejectReason::QueueFull; 2]);
+    drop(clients);
+}
+
+#[test]
+fn a_failure_ends_one_request_and_no_other() {
+    let mut model = Counting::new();
+    model.fail_at = Some(10);
+    let mut bench = bench(model, SchedulerConfig::default());
+    let mut doomed = bench.submit(&[1; 9], 5);
+    let mut fine = bench.submit(&[1; 2], 5);
+    while bench.scheduler.step() == Progress::Stepped {}
+    let doomed = drain(&mut doomed);
+    assert_eq!(tokens(&doomed), [2]);
+    assert!(matches!(doomed.back(), Some(Event::Failed(_))), "{doomed:?}");
+    assert_eq!(tokens(&drain(&mut fine)).len(), 5);
+}
+
+#[test]
+fn the_thread_answers_and_stops() {
+    let recorded = Recorded::default();
+    let config = SchedulerConfig { delay: Duration::from_millis(1), ..SchedulerConfig::default() };
+    let (submitter, thread) = spawn(Arc::new(Counting::new()), config, recorded.clone()).expect("a thread");
+    let submit = |max_tokens| {
+        let params = GenerationParams { max_tokens, ..GenerationParams::default() };
+        let (request, events) = Request::new(vec![1], params);
+        (submitter.submit(request), events)
+    };
+    let (sent, mut quick) = submit(3);
+    sent.expect("there is room");
+    assert_eq!(quick.blocking_recv(), Some(Event::Token(2)));
+
+    let (sent, mut endless) = submit(900);
+    sent.expect("there is room");
+    assert!(matches!(endless.blocking_recv(), Some(Event::Token(_))));
+    assert!(thread.is_running());
+    thread.shutdown().expect("no panic");
+    let last = std::iter::from_fn(|| endless.blocking_recv()).last();
+    assert!(matches!(last, Some(Event::Finished { reason: FinishReason::Abort, .. })), "{last:?}");
+    assert_eq!(submit(1).0, Err(SubmitError::Stopped));
+    assert_eq!(recorded.log().rejected, [RejectReason::ShuttingDown]);
+}

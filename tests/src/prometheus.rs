@@ -1,0 +1,130 @@
+//! A Prometheus server that scrapes one target every second.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::child::Guarded;
+use crate::client::Client;
+use crate::skip::skip;
+use crate::wait;
+
+/// A running server. Its data goes with it.
+#[derive(Debug)]
+pub struct Prometheus {
+    base: String,
+    client: Client,
+    // Before the directory, which is deleted when nothing writes to it any more.
+    child: Guarded,
+    directory: TempDir,
+}
+
+/// One row of an answer.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The labels that are left of its series.
+    pub labels: Value,
+    /// The value.
+    pub value: f64,
+}
+
+impl Prometheus {
+    /// Starts one that scrapes `target`, given as host and port, under the job name `engine`. `None` if the test has
+    /// to be skipped.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start(target: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let config = directory.path().join("prometheus.yml");
+        let text = format!(
+            "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n  - job_name: engine\n    \
+             static_configs: [{{ targets: [\"{target}\"] }}]\n"
+        );
+        fs::write(&config, text).expect("a temporary file can be written");
+        let messages = directory.path().join("messages");
+        let client = Client::new();
+        // A port that was free a moment ago can be taken by now; the program then ends, and another is tried.
+        for _ in 0..5 {
+            let address = free_address();
+            let file = File::create(&messages).expect("a temporary file can be made");
+            let mut command = Command::new("prometheus");
+            command
+                .arg(format!("--config.file={}", config.display()))
+                .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
+                .arg(format!("--web.listen-address={address}"))
+                .stdin(Stdio::null())
+                .stdout(file.try_clone().expect("a file can be shared"))
+                .stderr(file);
+            let mut child = match Guarded::spawn(&mut command) {
+                Ok(child) => child,
+                Err(error) => {
+                    skip(&format!("cannot run prometheus ({error}): apt-get install prometheus"));
+                    return None;
+                }
+            };
+            let base = format!("http://{address}");
+            let ready = wait::until("Prometheus to be ready", Duration::from_secs(60), || {
+                if child.ended().is_some() {
+                    return Ok(false);
+                }
+                match client.get(&format!("{base}/-/ready")) {
+                    Ok(answer) if answer.status == 200 => Ok(true),
+                    Ok(answer) => Err(format!("status {}", answer.status)),
+                    Err(error) => Err(error),
+                }
+            });
+            if ready {
+                return Some(Self { base, client, child, directory });
+            }
+        }
+        panic!("Prometheus does not start:\n{}", fs::read_to_string(&messages).unwrap_or_default());
+    }
+
+    /// The rows that an expression has now.
+    pub fn query(&self, expression: &str) -> Result<Vec<Row>, String> {
+        let answer = self.client.get(&format!("{}/api/v1/query?query={}", self.base, percent(expression)))?;
+        let value: Value = serde_json::from_str(&answer.body).map_err(|error| format!("{error}: {}", answer.body))?;
+        if value["status"] != "success" {
+            return Err(format!("`{expression}`: {}", answer.body));
+        }
+        let rows = value["data"]["result"].as_array().ok_or("an answer that is no vector")?;
+        rows.iter()
+            .map(|row| {
+                let number = row["value"][1].as_str().and_then(|text| text.parse().ok());
+                let value = number.ok_or_else(|| format!("a row without a number: {row}"))?;
+                Ok(Row { labels: row["metric"].clone(), value })
+            })
+            .collect()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.ended().is_none()
+    }
+
+    /// What it has to say, for the message of a test that failed.
+    pub fn messages(&self) -> String {
+        fs::read_to_string(self.directory.path().join("messages")).unwrap_or_default()
+    }
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port of the loopback interface");
+    listener.local_addr().expect("a listener has an address").to_string()
+}
+
+/// As it stands in a URL.
+fn percent(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
