@@ -137,7 +137,7 @@ impl Subject {
         for _ in 0..rounds {
             let mut order = [0, 1, 2, 3];
             for at in (1..order.len()).rev() {
-                order.swap(at, (random.next() % (at as u64 + 1)) as usize);
+                order.swap(at, (random.draw() % (at as u64 + 1)) as usize);
             }
             let mut logarithms = [0.0; 4];
             for &arm in order.iter().chain(order.iter().rev()) {

@@ -1,8 +1,10 @@
 //! What inferometer costs, beside its peers.
 //!
 //! - `cargo run --release -p inferometer-benches --bin figures` measures the figures of the design and compares them with
-//!   their goals. `--json` prints them for a program, `--check` fails when one is missed.
+//!   their goals. `--json` prints them for a program, `--check` fails when one is missed by far or a peer is
+//!   better. With `--profile release-fat-lto` instead of `--release` the whole program is optimised as one.
 //! - `cargo bench -p inferometer-benches --bench record` (and `cold`) has every record operation beside the peers.
+//! - `cargo bench -p inferometer-benches --bench inference` proves the overhead in an engine, end to end.
 //! - `cargo bench -p inferometer-benches --bench instructions` counts instructions under Valgrind: exact and repeatable,
 //!   where a shared machine's clock is neither.
 //!

@@ -27,7 +27,7 @@ impl Difference {
         let mut means: Vec<f64> = (0..RESAMPLES)
             .map(|_| {
                 for drawn in &mut resample {
-                    *drawn = log_ratios[(random.next() % log_ratios.len() as u64) as usize];
+                    *drawn = log_ratios[(random.draw() % log_ratios.len() as u64) as usize];
                 }
                 trimmed_mean(&mut resample)
             })

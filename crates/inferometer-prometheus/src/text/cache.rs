@@ -37,10 +37,17 @@ pub(super) struct FamilyText {
 struct SeriesText {
     /// `None` for a series that the scrape makes up, which is not known again by the next one.
     id: Option<SeriesId>,
-    start: usize,
-    line_end: usize,
-    sum_end: usize,
-    count_end: usize,
+    start: Offset,
+    line_end: Offset,
+    sum_end: Offset,
+    count_end: Offset,
+}
+
+/// A place in the text of a family. (A family whose texts have 4 GiB could not be scraped anyway.)
+type Offset = u32;
+
+fn offset(place: usize) -> Offset {
+    Offset::try_from(place).unwrap_or(Offset::MAX)
 }
 
 /// What the lines of a series have before their numbers.
@@ -169,6 +176,8 @@ impl FamilyText {
     #[inline]
     pub(super) fn lines(&self, place: usize) -> Lines<'_> {
         let SeriesText { start, line_end, sum_end, count_end, .. } = self.series[place];
+        let (start, line_end) = (start as usize, line_end as usize);
+        let (sum_end, count_end) = (sum_end as usize, count_end as usize);
         Lines {
             line: &self.text[start..line_end],
             sum: &self.text[line_end..sum_end],
@@ -198,21 +207,28 @@ impl FamilyText {
             (line_end, sum_end, count_end) = (text.len(), text.len(), text.len());
         }
         let id = Some(view.id()).filter(|id| view.is(id));
-        self.series.push(SeriesText { id, start, line_end, sum_end, count_end });
+        self.series.push(SeriesText {
+            id,
+            start: offset(start),
+            line_end: offset(line_end),
+            sum_end: offset(sum_end),
+            count_end: offset(count_end),
+        });
     }
 
     fn truncate(&mut self, places: usize, retired: &mut Vec<SeriesId>) {
         if places < self.series.len() {
-            self.text.truncate(self.series[places].start);
+            self.text.truncate(self.series[places].start as usize);
             retired.extend(self.series.drain(places..).filter_map(|series| series.id));
         }
     }
 
-    /// Gives back memory that a family needed when it had many more series.
+    /// Gives back memory that the family has too much of: after the scrape in which its series came, when the vectors have
+    /// doubled their way up, and after one in which many went.
     fn shrink(&mut self) {
-        if self.series.capacity() > 64 + 4 * self.series.len() {
-            self.series.shrink_to(2 * self.series.len());
-            self.text.shrink_to(2 * self.text.len());
+        if self.series.capacity() > 16 + self.series.len() + self.series.len() / 4 {
+            self.series.shrink_to_fit();
+            self.text.shrink_to_fit();
         }
     }
 }

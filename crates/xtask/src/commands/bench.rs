@@ -68,5 +68,7 @@ pub(crate) fn instructions(workspace: &Workspace, args: &BenchArgs) -> Result<Ex
 pub(crate) fn inference(workspace: &Workspace, args: &BenchArgs) -> Result<ExitCode> {
     let mut cargo = workspace.cargo(Build::Native);
     cargo.args(["bench", "-p", PACKAGE, "--bench", "inference", "--"]).args(&args.bench);
+    // With the symbols that the other benches want, the model's code would be compiled a second time.
+    cargo.env("CARGO_PROFILE_BENCH_DEBUG", "false");
     pass_on(cargo)
 }

@@ -101,8 +101,10 @@ pub(super) fn thread_sanitizer(workspace: &Workspace, log: &mut Log) -> Result<O
     })
 }
 
+/// As the engine is built: one of the benches runs it, and its model's code is compiled once.
 pub(super) fn bench_tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
-    counted::outcome(&log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-benches"]))?)
+    let mut cargo = workspace.cargo(Build::Native);
+    counted::outcome(&log.run(cargo.args(["test", "--release", "--no-fail-fast", "-p", "inferometer-benches"]))?)
 }
 
 pub(super) fn figures(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
