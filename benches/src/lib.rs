@@ -87,6 +87,7 @@
 
 pub mod allocations;
 pub mod contests;
+pub mod cpu_clock;
 pub mod inputs;
 pub mod library;
 pub mod paired;

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const CHILD: &str = "INFEROMETER_TEST_CHILD";
 const SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -30,7 +30,14 @@ fn a_server_out_of_files_waits_without_taking_the_processor_and_recovers() {
 fn run_out_of_files() {
     let registry = Registry::new();
     let server = Exporter::builder().registry(registry).build().unwrap().serve("127.0.0.1:0").unwrap();
+    let open_before = open_files();
     assert!(scrape(TcpStream::connect(server.local_addr()).unwrap()).starts_with("HTTP/1.1 200"));
+    // The server closes its end a moment later; a file that it gives up below would be one too many.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while open_files() > open_before {
+        assert!(Instant::now() < deadline, "the first connection is still open");
+        std::thread::yield_now();
+    }
 
     let mut stat = File::open("/proc/self/stat").unwrap();
     let mut files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
@@ -52,6 +59,10 @@ fn run_out_of_files() {
     let mut answer = String::new();
     waiting.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+}
+
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 fn scrape(mut socket: TcpStream) -> String {

@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only what takes a minute or two: no engine, no models, no sanitizer, no figures.
+    /// Only what takes a few minutes: no engine, no models, no sanitizer, no figures.
     #[arg(long)]
     quick: bool,
 
