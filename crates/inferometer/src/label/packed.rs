@@ -1,8 +1,6 @@
 //! The values of a series' open labels, in one allocation.
 
-use std::borrow::Borrow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 /// Label values in the order of their family's names, whoever owns them.
 pub(crate) trait Labels {
@@ -76,16 +74,6 @@ impl fmt::Debug for Packed {
     }
 }
 
-// A set of series is searched with labels that somebody else owns, without making an owned key: the set's elements
-// borrow as `dyn Labels`, and so does the query.
-impl Hash for dyn Labels + '_ {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        for i in 0..self.len() {
-            self.get(i).hash(state);
-        }
-    }
-}
-
 impl PartialEq for dyn Labels + '_ {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && (0..self.len()).all(|i| self.get(i) == other.get(i))
@@ -93,12 +81,6 @@ impl PartialEq for dyn Labels + '_ {
 }
 
 impl Eq for dyn Labels + '_ {}
-
-impl<'a> Borrow<dyn Labels + 'a> for Packed {
-    fn borrow(&self) -> &(dyn Labels + 'a) {
-        self
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,17 +1,16 @@
 //! A family: a name, its description, and its series by their labels.
 
 use super::Kind;
+use super::by_labels::ByLabels;
 use super::error::RegisterError;
+use super::list::SeriesList;
 use super::series::{Series, Store};
 use crate::grid::Grid;
 use crate::label::{Labels, Packed};
 use crate::storage::{POOL, Shape};
-use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
+use crate::sync::{Mutex, MutexGuard, OnceLock, lock, lock_aside};
 use crate::unit::Unit;
 use crossbeam_utils::CachePadded;
-use std::borrow::Borrow;
-use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -79,38 +78,11 @@ impl PartialEq for LabelName {
 
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    by_labels: HashSet<ByLabels>,
-    /// In the order of creation. A scrape takes a clone of the `Arc`, so adding to the list copies it once a scrape.
-    list: Arc<Vec<Arc<Series>>>,
+    by_labels: ByLabels,
+    list: SeriesList,
     /// Whether there are removed series whose handles were still alive at the last look.
     removed: bool,
 }
-
-/// A series, hashed and compared by its open labels.
-#[derive(Debug)]
-struct ByLabels(Arc<Series>);
-
-impl<'a> Borrow<dyn Labels + 'a> for ByLabels {
-    fn borrow(&self) -> &(dyn Labels + 'a) {
-        &self.0.labels
-    }
-}
-
-impl Hash for ByLabels {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let labels: &dyn Labels = self.borrow();
-        labels.hash(state);
-    }
-}
-
-impl PartialEq for ByLabels {
-    fn eq(&self, other: &Self) -> bool {
-        let (a, b): (&dyn Labels, &dyn Labels) = (self.borrow(), other.borrow());
-        a == b
-    }
-}
-
-impl Eq for ByLabels {}
 
 /// What a new family is to be.
 pub(crate) struct Design {
@@ -125,8 +97,8 @@ pub(crate) struct Design {
 
 impl Table {
     /// The series now listed, in the order of their creation.
-    pub(crate) fn series(&self) -> Arc<Vec<Arc<Series>>> {
-        Arc::clone(&self.list)
+    pub(crate) fn series(&self) -> SeriesList {
+        self.list.clone()
     }
 }
 
@@ -169,14 +141,14 @@ impl Family {
     }
 
     /// The series now listed, in the order of their creation.
-    pub(crate) fn series(&self) -> Arc<Vec<Arc<Series>>> {
-        self.table().series()
+    pub(crate) fn series(&self) -> SeriesList {
+        lock_aside(&self.table).series()
     }
 
     /// The series with these open labels, made if need be. Past the limit it is the one called `other`.
     pub(crate) fn get_or_create(self: &Arc<Self>, labels: &dyn Labels) -> Result<Arc<Series>, RegisterError> {
         let mut table = self.table();
-        if let Some(ByLabels(series)) = table.by_labels.get(labels) {
+        if let Some(series) = table.by_labels.get(labels) {
             let series = Arc::clone(series);
             if !series.is_hidden() {
                 return Ok(series);
@@ -204,7 +176,7 @@ impl Family {
         value: Box<dyn Fn() -> f64 + Send + Sync>,
     ) -> Result<(), RegisterError> {
         let mut table = self.table();
-        if table.by_labels.contains(labels) {
+        if table.by_labels.get(labels).is_some() {
             return Err(RegisterError::Taken { name: self.name.clone() });
         }
         if self.budget.load(Relaxed) == 0 {
@@ -217,7 +189,7 @@ impl Family {
     fn other(self: &Arc<Self>, table: &mut Table, labels: usize) -> Result<Arc<Series>, RegisterError> {
         let texts = vec![OTHER; labels];
         let key: &dyn Labels = &SliceLabels(&texts);
-        if let Some(ByLabels(series)) = table.by_labels.get(key) {
+        if let Some(series) = table.by_labels.get(key) {
             series.restart_if_hidden();
             return Ok(Arc::clone(series));
         }
@@ -253,8 +225,8 @@ impl Family {
             }
         };
         let series = Arc::new(Series::new(Arc::clone(self), Packed::new(labels), store, baseline));
-        table.by_labels.insert(ByLabels(Arc::clone(&series)));
-        Arc::make_mut(&mut table.list).push(Arc::clone(&series));
+        table.by_labels.insert(Arc::clone(&series));
+        table.list.push(Arc::clone(&series));
         // Saturating: `other` series are made past the limit too.
         let _ = self.budget.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(1)));
         Ok(series)
@@ -264,7 +236,7 @@ impl Family {
     /// and dropped when they have gone.
     pub(crate) fn remove_where(&self, mut remove: impl FnMut(&Series) -> bool) -> usize {
         let mut table = self.table();
-        let list = Arc::clone(&table.list);
+        let list = table.list.clone();
         let mut removed = 0;
         for series in list.iter().filter(|series| !series.is_hidden() && remove(series)) {
             series.hide();
@@ -278,7 +250,7 @@ impl Family {
 
     /// Drops removed series whose last handle has gone.
     pub(crate) fn sweep(&self) {
-        let mut table = self.table();
+        let mut table = lock_aside(&self.table);
         if table.removed {
             self.sweep_table(&mut table);
         }
@@ -300,14 +272,13 @@ impl Family {
     /// Lets go of all series, when the registry goes. Handles that are still alive go on recording, unseen.
     pub(crate) fn clear(&self) {
         let mut table = self.table();
-        table.by_labels.clear();
-        table.list = Arc::default();
+        table.by_labels = ByLabels::default();
+        table.list = SeriesList::default();
     }
 
     fn drop_series(&self, table: &mut Table, series: &Arc<Series>) {
-        let labels: &dyn Labels = &series.labels;
-        table.by_labels.remove(labels);
-        Arc::make_mut(&mut table.list).retain(|other| !Arc::ptr_eq(other, series));
+        table.by_labels.remove(&series.labels);
+        table.list.remove(series);
         let _ = self.budget.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(1)));
     }
 }

@@ -5,8 +5,9 @@
 //! thread holds at that moment would stay locked in the child for ever.
 
 use super::family::Table;
+use super::list::SeriesList;
 use super::series::Life;
-use super::{Directory, Family, Inner, Series, all_registries};
+use super::{Directory, Family, Inner, all_registries};
 use crate::storage::{self, POOL, Ranges, Slab};
 use crate::sync::{Mutex, MutexGuard, lock};
 use std::cell::RefCell;
@@ -38,7 +39,7 @@ struct HeldRegistry {
     _tables: Vec<MutexGuard<'static, Table>>,
     _directory: MutexGuard<'static, Directory>,
     // The owners of the mutexes come last, so that they outlive the guards.
-    _series: Vec<Arc<Vec<Arc<Series>>>>,
+    _series: Vec<SeriesList>,
     _families: Arc<Vec<Arc<Family>>>,
     _registry: Arc<Inner>,
 }

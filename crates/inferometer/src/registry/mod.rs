@@ -1,10 +1,12 @@
 //! The directory: families by name, and the rules that apply to all of them.
 
+mod by_labels;
 mod declaration;
 mod error;
 mod family;
 #[cfg(unix)]
 mod fork;
+mod list;
 mod matcher;
 pub(crate) mod name;
 mod series;
@@ -19,7 +21,7 @@ pub(crate) use series::{Series, Store, Sum};
 use crate::grid::{Buckets, Domain, Grid};
 use crate::label::LabelSet;
 use crate::snapshot::Scratch;
-use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
+use crate::sync::{Mutex, MutexGuard, OnceLock, lock, lock_aside};
 use crate::unit::Unit;
 use family::{Description, Design};
 use matcher::BucketRules;
@@ -277,17 +279,17 @@ impl Registry {
     }
 
     pub(crate) fn families(&self) -> Arc<Vec<Arc<Family>>> {
-        Arc::clone(&self.directory().list)
+        Arc::clone(&lock_aside(&self.inner.directory).list)
     }
 
     pub(crate) fn scope(&self) -> Arc<Scope> {
-        Arc::clone(&self.directory().scope)
+        Arc::clone(&lock_aside(&self.inner.directory).scope)
     }
 
     /// The lock that orders the scrapes of this registry.
     pub(crate) fn reader(&self) -> Arc<Mutex<Scratch>> {
         let epoch = crate::storage::POOL.epoch();
-        let mut directory = self.directory();
+        let mut directory = lock_aside(&self.inner.directory);
         if directory.reader.0 != epoch {
             directory.reader = (epoch, Arc::default());
         }

@@ -31,6 +31,26 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// The same for a scrape, which does not sleep on the lock: whoever unlocks a mutex that somebody sleeps on makes a system
+/// call to wake them, and that would be the thread that records. The locks that this is for are held for microseconds.
+#[cfg(not(loom))]
+pub(crate) fn lock_aside<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    use std::sync::TryLockError;
+
+    let backoff = crossbeam_utils::Backoff::new();
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            // The owner is not running: make room for it.
+            Err(TryLockError::WouldBlock) if backoff.is_completed() => {
+                std::thread::sleep(std::time::Duration::from_micros(50));
+            }
+            Err(TryLockError::WouldBlock) => backoff.snooze(),
+        }
+    }
+}
+
 /// The orderings, by what they do.
 pub(crate) mod order {
     use super::Ordering;

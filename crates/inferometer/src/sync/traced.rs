@@ -6,7 +6,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LockResult, PoisonError};
+use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T> {
@@ -21,6 +21,16 @@ impl<T> Mutex<T> {
 
     pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        self.edge.load(Ordering::Acquire);
+        Ok(MutexGuard { edge: &self.edge, inner })
+    }
+
+    pub(crate) fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        let inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(TryLockError::WouldBlock),
+        };
         self.edge.load(Ordering::Acquire);
         Ok(MutexGuard { edge: &self.edge, inner })
     }
