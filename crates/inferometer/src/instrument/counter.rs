@@ -1,12 +1,11 @@
 //! Counters.
 
+use super::Instrument;
+use super::anchor::Anchor;
 use super::private::{Bind, Bound};
-use super::{Instrument, Owner, owner};
-use crate::registry::{Declaration, Declared, Kind, RegisterError, Series};
-use crate::storage::{self, Lease, Slot};
+use crate::registry::{Declaration, Declared, Kind, RegisterError};
+use crate::storage;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A number that only goes up: requests, tokens, errors.
 ///
@@ -23,32 +22,18 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 /// TOKENS.increment(8);
 /// assert_eq!(Registry::global().snapshot().counter("doc_generation_tokens_total", &[]), Some(8));
 /// ```
-pub struct Counter {
-    /// Relaxed throughout: what it points to is found through the thread's own table.
-    slot: AtomicU32,
-    owner: Owner,
-}
+pub struct Counter(Anchor<1>);
 
 impl Counter {
     #[doc(hidden)]
     pub const fn declared(declaration: &'static Declaration) -> Self {
-        Counter { slot: AtomicU32::new(Slot::UNREGISTERED.bits()), owner: Owner::declared(declaration) }
+        Counter(Anchor::declared(declaration))
     }
 
     /// Adds `n`.
     #[inline(always)]
     pub fn increment(&self, n: u64) {
-        if cfg!(inferometer_off) {
-            return;
-        }
-        let slot = self.slot();
-        let chunk = storage::chunk(slot);
-        if chunk.is_null() {
-            // Only a static may be without a slot. The other case takes plain values: see `Owner`.
-            let slot = if self.owner.is_declared() { self.registered_slot() } else { slot };
-            return storage::add_cold(slot, n);
-        }
-        storage::add_own(storage::cell(chunk, slot.offset()), n);
+        self.0.add::<Self>(0, n);
     }
 
     /// Raises the counter to `value` when it is lower: for a number that something else counts.
@@ -58,7 +43,7 @@ impl Counter {
         if cfg!(inferometer_off) {
             return;
         }
-        match self.owner.resolve::<Self>(self.slot()) {
+        match self.0.owner().resolve::<Self>(self.0.slot()) {
             Ok((series, member)) => series.raise_to(member, value),
             Err(_) => storage::drop_record(),
         }
@@ -78,34 +63,6 @@ impl Counter {
     pub fn handle(&self) -> Counter {
         self.clone()
     }
-
-    #[inline(always)]
-    fn slot(&self) -> Slot {
-        Slot::from_bits(self.slot.load(Relaxed))
-    }
-
-    /// The slot, found if need be.
-    #[cold]
-    #[inline(never)]
-    fn registered_slot(&self) -> Slot {
-        let slot = self.slot();
-        if slot.is_registered() {
-            return slot;
-        }
-        match self.owner.resolve::<Self>(slot) {
-            Ok((series, member)) => self.pin(series, member),
-            Err(slot) => {
-                self.slot.store(slot.bits(), Relaxed);
-                slot
-            }
-        }
-    }
-
-    fn pin(&self, series: Arc<Series>, member: usize) -> Slot {
-        let slot = owner::pin(series).lease().map_or(Slot::REFUSED, Lease::slot).add(member);
-        self.slot.store(slot.bits(), Relaxed);
-        slot
-    }
 }
 
 /// See [`Counter::signal_safe`].
@@ -118,7 +75,7 @@ impl SignalSafe<'_> {
         if cfg!(inferometer_off) {
             return;
         }
-        match storage::overflow(self.0.slot()) {
+        match storage::overflow(self.0.0.slot()) {
             Some(cells) => cells.add(0, n),
             None => storage::drop_record(),
         }
@@ -132,32 +89,29 @@ impl Instrument for Counter {
 impl Bind for Counter {
     #[inline(always)]
     fn bind(bound: Bound<'_>) -> Self {
-        Counter { slot: AtomicU32::new(bound.slot.add(bound.member).bits()), owner: bound.owner }
+        Counter(Anchor::of_member(bound.slot, bound.member, bound.owner))
     }
 
     #[inline(always)]
     fn detached() -> Self {
-        Counter { slot: AtomicU32::new(Slot::REFUSED.bits()), owner: Owner::NOWHERE }
+        Counter(Anchor::detached())
     }
 }
 
 impl Clone for Counter {
     fn clone(&self) -> Self {
-        self.owner.handle()
+        self.0.owner().handle()
     }
 }
 
 impl Declared for Counter {
     fn register(&self) -> Result<(), RegisterError> {
-        if let Some((series, member)) = self.owner.series::<Self>()? {
-            self.pin(series, member);
-        }
-        Ok(())
+        self.0.register::<Self>()
     }
 }
 
 impl fmt::Debug for Counter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Counter").field(&self.owner).finish()
+        f.debug_tuple("Counter").field(self.0.owner()).finish()
     }
 }

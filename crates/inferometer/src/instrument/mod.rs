@@ -1,6 +1,7 @@
 //! What users record with. A record's fast path is here in full; its cold path asks the registry for a slot, and then
 //! the storage for a chunk.
 
+mod anchor;
 mod counter;
 mod family;
 mod function;

@@ -1,12 +1,10 @@
 //! Up-down counters.
 
+use super::Instrument;
+use super::anchor::Anchor;
 use super::private::{Bind, Bound};
-use super::{Instrument, Owner, owner};
-use crate::registry::{Declaration, Declared, Kind, RegisterError, Series};
-use crate::storage::{self, Lease, Slot};
+use crate::registry::{Declaration, Declared, Kind, RegisterError};
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A number that goes up and down by steps, from any thread: requests in flight, queue depth.
 ///
@@ -21,10 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 /// assert_eq!(registry.snapshot().gauge("requests_waiting", &[]), Some(2.0));
 /// # Ok::<(), inferometer::RegisterError>(())
 /// ```
-pub struct UpDownCounter {
-    slot: AtomicU32,
-    owner: Owner,
-}
+pub struct UpDownCounter(Anchor<CELLS>);
 
 /// The cells of an up-down counter. The decrements come first because they must be read first.
 const DOWN: usize = 0;
@@ -34,66 +29,25 @@ const CELLS: usize = 2;
 impl UpDownCounter {
     #[doc(hidden)]
     pub const fn declared(declaration: &'static Declaration) -> Self {
-        UpDownCounter { slot: AtomicU32::new(Slot::UNREGISTERED.bits()), owner: Owner::declared(declaration) }
+        UpDownCounter(Anchor::declared(declaration))
     }
 
     /// Adds `n`.
     #[inline(always)]
     pub fn increment(&self, n: u64) {
-        self.add(UP, n);
+        self.0.add::<Self>(UP, n);
     }
 
     /// Subtracts `n`. The value may become negative.
     #[inline(always)]
     pub fn decrement(&self, n: u64) {
-        self.add(DOWN, n);
+        self.0.add::<Self>(DOWN, n);
     }
 
     /// A handle of its own: `Send`, for use across threads and `.await`. It keeps the series from being reused.
     #[must_use]
     pub fn handle(&self) -> UpDownCounter {
         self.clone()
-    }
-
-    #[inline(always)]
-    fn add(&self, cell: usize, n: u64) {
-        if cfg!(inferometer_off) {
-            return;
-        }
-        let slot = self.slot();
-        let chunk = storage::chunk(slot);
-        if chunk.is_null() {
-            let slot = if self.owner.is_declared() { self.registered_slot() } else { slot };
-            return storage::add_cold(slot.add(cell), n);
-        }
-        storage::add_own(storage::cell(chunk, slot.offset() + cell), n);
-    }
-
-    #[inline(always)]
-    fn slot(&self) -> Slot {
-        Slot::from_bits(self.slot.load(Relaxed))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn registered_slot(&self) -> Slot {
-        let slot = self.slot();
-        if slot.is_registered() {
-            return slot;
-        }
-        match self.owner.resolve::<Self>(slot) {
-            Ok((series, member)) => self.pin(series, member),
-            Err(slot) => {
-                self.slot.store(slot.bits(), Relaxed);
-                slot
-            }
-        }
-    }
-
-    fn pin(&self, series: Arc<Series>, member: usize) -> Slot {
-        let slot = owner::pin(series).lease().map_or(Slot::REFUSED, Lease::slot).add(member * CELLS);
-        self.slot.store(slot.bits(), Relaxed);
-        slot
     }
 }
 
@@ -104,32 +58,29 @@ impl Instrument for UpDownCounter {
 impl Bind for UpDownCounter {
     #[inline(always)]
     fn bind(bound: Bound<'_>) -> Self {
-        UpDownCounter { slot: AtomicU32::new(bound.slot.add(bound.member * CELLS).bits()), owner: bound.owner }
+        UpDownCounter(Anchor::of_member(bound.slot, bound.member, bound.owner))
     }
 
     #[inline(always)]
     fn detached() -> Self {
-        UpDownCounter { slot: AtomicU32::new(Slot::REFUSED.bits()), owner: Owner::NOWHERE }
+        UpDownCounter(Anchor::detached())
     }
 }
 
 impl Clone for UpDownCounter {
     fn clone(&self) -> Self {
-        self.owner.handle()
+        self.0.owner().handle()
     }
 }
 
 impl Declared for UpDownCounter {
     fn register(&self) -> Result<(), RegisterError> {
-        if let Some((series, member)) = self.owner.series::<Self>()? {
-            self.pin(series, member);
-        }
-        Ok(())
+        self.0.register::<Self>()
     }
 }
 
 impl fmt::Debug for UpDownCounter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("UpDownCounter").field(&self.owner).finish()
+        f.debug_tuple("UpDownCounter").field(self.0.owner()).finish()
     }
 }

@@ -1,0 +1,89 @@
+//! What counters and up-down counters have in common: a slot, and how it is found.
+
+use super::{Instrument, Owner, owner};
+use crate::registry::{Declaration, RegisterError, Series};
+use crate::storage::{self, Lease, Slot};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// The slot of an instrument that has `CELLS` cells.
+#[derive(Debug)]
+pub(super) struct Anchor<const CELLS: usize> {
+    /// Relaxed throughout: what it points to is found through the thread's own table.
+    slot: AtomicU32,
+    owner: Owner,
+}
+
+impl<const CELLS: usize> Anchor<CELLS> {
+    /// For an instrument that records nowhere.
+    #[inline(always)]
+    pub(super) const fn detached() -> Self {
+        Anchor { slot: AtomicU32::new(Slot::REFUSED.bits()), owner: Owner::NOWHERE }
+    }
+
+    pub(super) const fn declared(declaration: &'static Declaration) -> Self {
+        Anchor { slot: AtomicU32::new(Slot::UNREGISTERED.bits()), owner: Owner::declared(declaration) }
+    }
+
+    /// For a member of the series whose first cell is `first`.
+    #[inline(always)]
+    pub(super) fn of_member(first: Slot, member: usize, owner: Owner) -> Self {
+        Anchor { slot: AtomicU32::new(first.add(member * CELLS).bits()), owner }
+    }
+
+    pub(super) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    #[inline(always)]
+    pub(super) fn slot(&self) -> Slot {
+        Slot::from_bits(self.slot.load(Relaxed))
+    }
+
+    /// The record path: adds `n` to one of the cells.
+    #[inline(always)]
+    pub(super) fn add<I: Instrument>(&self, cell: usize, n: u64) {
+        if cfg!(inferometer_off) {
+            return;
+        }
+        let slot = self.slot();
+        let chunk = storage::chunk(slot);
+        if chunk.is_null() {
+            // Only a static may be without a slot. The other case takes plain values: see `Owner`.
+            let slot = if self.owner.is_declared() { self.registered_slot::<I>() } else { slot };
+            return storage::add_cold(slot.add(cell), n);
+        }
+        storage::add_own(storage::cell(chunk, slot.offset() + cell), n);
+    }
+
+    /// Registers a static, unless that has been done.
+    pub(super) fn register<I: Instrument>(&self) -> Result<(), RegisterError> {
+        if let Some((series, member)) = self.owner.series::<I>()? {
+            self.pin(series, member);
+        }
+        Ok(())
+    }
+
+    /// The slot, found if need be.
+    #[cold]
+    #[inline(never)]
+    fn registered_slot<I: Instrument>(&self) -> Slot {
+        let slot = self.slot();
+        if slot.is_registered() {
+            return slot;
+        }
+        match self.owner.resolve::<I>(slot) {
+            Ok((series, member)) => self.pin(series, member),
+            Err(slot) => {
+                self.slot.store(slot.bits(), Relaxed);
+                slot
+            }
+        }
+    }
+
+    fn pin(&self, series: Arc<Series>, member: usize) -> Slot {
+        let slot = owner::pin(series).lease().map_or(Slot::REFUSED, Lease::slot).add(member * CELLS);
+        self.slot.store(slot.bits(), Relaxed);
+        slot
+    }
+}
