@@ -2,8 +2,8 @@
 //! with all of it.
 //!
 //! `cargo bench -p inferometer-benches --bench inference` prints the criterion groups `inference/<model>/{bare,
-//! instrumented}`, and then the proof, in which four arms take turns in mirrored order, so that a drift of the machine's
-//! speed hits all alike:
+//! instrumented}`, and then the proof, in which four arms take turns in mirrored order, so that a drift of the
+//! machine's speed hits all alike:
 //!
 //! - bare;
 //! - instrumented: its time over bare's, less one, is the overhead. It fails when the 95 % upper bound reaches 1 %;
@@ -11,8 +11,9 @@
 //!   noisy to tell anything, and nothing is proved;
 //! - bare with 2 % of busy waiting: the harness must fail this one, else it proves nothing.
 //!
-//! Each block is one request from its arrival to its end, starts from the same state of the model, and generates the same
-//! tokens. Its time is the time that its thread computed: nothing in it sleeps or waits, and other programs do not count. The number of rounds is fixed before they are looked at. SmolLM2 is left out where its weights are not in the
+//! Each block is one request from its arrival to its end, starts from the same state of the model, and generates the
+//! same tokens. Its time is the time that its thread computed: nothing in it sleeps or waits, and other programs do not
+//! count. The number of rounds is fixed before they are looked at. SmolLM2 is left out where its weights are not in the
 //! cache; the example engine fetches them.
 
 use criterion::Criterion;

@@ -1,10 +1,11 @@
-//! Instructions for each of our records, counted under Valgrind: exact, and the same on every run and on a busy machine.
+//! Instructions for each of our records, counted under Valgrind: exact, and the same on every run and on a busy
+//! machine.
 //!
 //! `cargo bench -p inferometer-benches --bench instructions`. It needs `valgrind`, and `gungraun-runner` in the version
 //! of the `gungraun` crate (`cargo install gungraun-runner`); without them it says so and does nothing.
 //!
-//! Each benchmark does [`RECORDS`] records in a loop, so the count divided by that is what a record costs, with its share
-//! of the loop. What is set up once, and the thread's first record, are not counted.
+//! Each benchmark does [`RECORDS`] records in a loop, so the count divided by that is what a record costs, with its
+//! share of the loop. What is set up once, and the thread's first record, are not counted.
 
 use std::process::{Command, ExitCode, Stdio};
 

@@ -1,5 +1,5 @@
-//! Who competes at which operation. Ours is the first of each list; the tables of figures and the criterion benches both
-//! take their contestants from here.
+//! Who competes at which operation. Ours is the first of each list; the tables of figures and the criterion benches
+//! both take their contestants from here.
 
 pub mod counter;
 pub mod decode_step;

@@ -15,8 +15,8 @@
 //! record is made of relaxed atomic loads and stores, which LLVM neither merges nor moves out of loops. Histogram
 //! inputs come from a table in memory that is filled at run time.
 //!
-//! That this works is seen in the disassembly (`objdump -d --no-show-raw-insn -M intel target/release/figures`, rustc 1.95,
-//! x86-64, release profile). One record of the literal call site, `contests::counter::call_site`:
+//! That this works is seen in the disassembly (`objdump -d --no-show-raw-insn -M intel target/release/figures`, rustc
+//! 1.95, x86-64, release profile). One record of the literal call site, `contests::counter::call_site`:
 //!
 //! ```text
 //! mov    edi,DWORD PTR [rip+0x1061a2]   the site's slot
@@ -82,8 +82,8 @@
 //! # Noise
 //!
 //! The contestants of a row take turns in batches of a fraction of a millisecond, and a row reports for each the tenth
-//! of its batches that nobody disturbed ([`timing::Timing::quiet`]). What disturbs one disturbs all, so ratios are steadier
-//! than times.
+//! of its batches that nobody disturbed ([`timing::Timing::quiet`]). What disturbs one disturbs all, so ratios are
+//! steadier than times.
 
 pub mod allocations;
 pub mod contests;

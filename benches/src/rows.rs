@@ -58,7 +58,8 @@ pub enum Goal {
     ShareOf(&'static str, f64),
 }
 
-/// A peer's figure may be this much smaller than ours before we count as worse: batches on a busy machine differ so much.
+/// A peer's figure may be this much smaller than ours before we count as worse: batches on a busy machine differ so
+/// much.
 const TOLERANCE: f64 = 1.1;
 
 impl Row {

@@ -33,8 +33,8 @@ pub fn metric(arguments: TokenStream, item: TokenStream) -> TokenStream {
     metric::expand(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Derives `LabelSet` for a struct with named fields: each field is a label. A field that is named by a keyword, or needs
-/// another name, takes `#[label(name = "...")]`.
+/// Derives `LabelSet` for a struct with named fields: each field is a label. A field that is named by a keyword, or
+/// needs another name, takes `#[label(name = "...")]`.
 #[proc_macro_derive(LabelSet, attributes(label))]
 pub fn label_set(item: TokenStream) -> TokenStream {
     label_set::expand(item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

@@ -77,8 +77,8 @@ impl ExporterBuilder {
         self
     }
 
-    /// How long a response may take, from the end of the request until its last byte is on its way; 10 seconds. A scrape
-    /// that is not rendered by then fails with the status 503, and a client that does not read is cut off.
+    /// How long a response may take, from the end of the request until its last byte is on its way; 10 seconds. A
+    /// scrape that is not rendered by then fails with the status 503, and a client that does not read is cut off.
     ///
     /// ```
     /// # use {inferometer_prometheus::Exporter, std::time::Duration};
@@ -101,8 +101,8 @@ impl ExporterBuilder {
         self
     }
 
-    /// How large a response may be; 10 MiB. A scrape that is larger fails as a whole, with the status 500: there is never
-    /// a part of one that looks complete.
+    /// How large a response may be; 10 MiB. A scrape that is larger fails as a whole, with the status 500: there is
+    /// never a part of one that looks complete.
     ///
     /// ```
     /// let exporter = inferometer_prometheus::Exporter::builder().max_response_bytes(1 << 20).build()?;

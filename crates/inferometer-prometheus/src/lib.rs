@@ -14,11 +14,12 @@
 //!
 //! # What requests can do
 //!
-//! A malicious request that reaches the server cannot cause more than additional load and failed scrapes, and the load is
-//! bounded: the connections, the size of a request's head, the time that a client may take and the size of a response are
-//! limited ([`ExporterBuilder`]), request bodies are not read, nothing of a request is put into a response or a metric, and
-//! however many scrape at once, one scrape is rendered at a time. There is no authentication. Metrics say much about a
-//! service, so the address should be one that only its operators reach; for all others put a reverse proxy in front.
+//! A malicious request that reaches the server cannot cause more than additional load and failed scrapes, and the load
+//! is bounded: the connections, the size of a request's head, the time that a client may take and the size of a
+//! response are limited ([`ExporterBuilder`]), request bodies are not read, nothing of a request is put into a response
+//! or a metric, and however many scrape at once, one scrape is rendered at a time. There is no authentication. Metrics
+//! say much about a service, so the address should be one that only its operators reach; for all others put a reverse
+//! proxy in front.
 
 mod builder;
 mod exporter;

@@ -39,8 +39,9 @@ pub struct Rendered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RenderError {
-    /// The body would be larger than [`ExporterBuilder::max_response_bytes`](crate::ExporterBuilder::max_response_bytes)
-    /// allows. A part of it would look like a whole one, so there is none.
+    /// The body would be larger than
+    /// [`ExporterBuilder::max_response_bytes`](crate::ExporterBuilder::max_response_bytes) allows. A part of it would
+    /// look like a whole one, so there is none.
     TooLarge {
         /// The limit.
         limit: usize,

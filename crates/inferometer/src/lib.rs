@@ -71,8 +71,8 @@
 //!
 //! # Switching it off
 //!
-//! With `RUSTFLAGS="--cfg inferometer_off"` all recording compiles to nothing. (A cfg and not a feature, because features
-//! add up over a build.) This is the baseline to measure the cost against.
+//! With `RUSTFLAGS="--cfg inferometer_off"` all recording compiles to nothing. (A cfg and not a feature, because
+//! features add up over a build.) This is the baseline to measure the cost against.
 
 #[cfg(not(loom))]
 #[doc(hidden)]

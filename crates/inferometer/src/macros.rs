@@ -20,9 +20,9 @@ impl Level {
 /// A counter of the global registry.
 ///
 /// With a literal name and literal labels the call site finds its series once, and each further record costs one
-/// thread-local add; the macro gives a `&'static` [`Counter`](crate::Counter). Anything else goes through a thread-local
-/// cache that is keyed by content, and the macro gives a [`Local`](crate::Local) handle. Call `.handle()` on either for
-/// one that may be kept in a struct or sent to another thread.
+/// thread-local add; the macro gives a `&'static` [`Counter`](crate::Counter). Anything else goes through a
+/// thread-local cache that is keyed by content, and the macro gives a [`Local`](crate::Local) handle. Call `.handle()`
+/// on either for one that may be kept in a struct or sent to another thread.
 ///
 /// The syntax is that of `metrics` 0.24; `target:` and `level:` are accepted and not used.
 ///

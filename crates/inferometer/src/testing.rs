@@ -1,7 +1,7 @@
 //! For the tests of programs that use this crate: what was recorded, and whether the names are good.
 //!
-//! Tests that run in one process share the global registry. Give the code under test a [`Registry`] of its own where that
-//! can be done; else compare two snapshots, as [`Recorded`] does.
+//! Tests that run in one process share the global registry. Give the code under test a [`Registry`] of its own where
+//! that can be done; else compare two snapshots, as [`Recorded`] does.
 
 use crate::registry::{Kind, Registry};
 use crate::snapshot::{FamilySnapshot, Snapshot, Value};

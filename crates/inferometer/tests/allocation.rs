@@ -1,7 +1,7 @@
 //! What allocates: nothing in the record path after a thread's first touch. Faults 43 and 48 of `docs/faults.md`.
 //!
-//! The allocator of this program counts what each thread allocates, records each allocation in a counter, and can be told
-//! to fail.
+//! The allocator of this program counts what each thread allocates, records each allocation in a counter, and can be
+//! told to fail.
 
 use inferometer::{
     Counter, Family, FamilyView, Gauge, Histogram, LabelSet, LabelValue, RegisterError, Registry, Sample, SeriesView,

@@ -1,5 +1,5 @@
-//! Nothing is lost, nothing is counted twice, nothing goes down: under threads that come and go, series that are registered
-//! and removed, and scrapes in a tight loop.
+//! Nothing is lost, nothing is counted twice, nothing goes down: under threads that come and go, series that are
+//! registered and removed, and scrapes in a tight loop.
 //!
 //! The check is written against a trait, so that systems which are broken on purpose can be put under it: it must catch
 //! each of them. `INFEROMETER_SOAK_SECONDS` makes the real run longer.
@@ -346,15 +346,15 @@ fn up_down_counters_and_gauges_keep_their_sum_over_threads() {
     let in_flight: UpDownCounter = registry.up_down_counter("in_flight", &[]).unwrap();
     let level: Gauge = registry.gauge("level", &[]).unwrap();
     thread::scope(|scope| {
-        for _ in 0..WRITERS {
-            scope.spawn(|| {
-                for _ in 0..20_000 {
-                    in_flight.increment(3);
-                    level.increment(1);
-                    in_flight.decrement(2);
-                }
-            });
-        }
+        let record = || {
+            for _ in 0..20_000 {
+                in_flight.increment(3);
+                level.increment(1);
+                in_flight.decrement(2);
+            }
+        };
+        let writers: Vec<_> = (0..WRITERS).map(|_| scope.spawn(record)).collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
     });
     let snapshot = registry.snapshot();
     assert_eq!(snapshot.gauge("in_flight", &[]), Some((WRITERS * 20_000) as f64));

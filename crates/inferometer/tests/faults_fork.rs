@@ -39,7 +39,8 @@ fn a_forked_child_starts_at_zero_and_its_parent_goes_on() {
             });
         }
         for _ in 0..20 {
-            // SAFETY: validity: no argument. Aliasing: the child touches its own copy of the memory, and ends by `_exit`.
+            // SAFETY: validity: no argument. Aliasing: the child touches its own copy of the memory, and ends by
+            // `_exit`.
             let child = unsafe { libc::fork() };
             assert!(child >= 0, "fork failed");
             if child == 0 {

@@ -104,9 +104,13 @@ fn ten_thousand_short_threads_inherit_a_few_slabs() {
     let batch = |batches: usize| {
         for _ in 0..batches {
             thread::scope(|scope| {
-                for thread in 0..4 {
-                    scope.spawn(move || counters.iter().skip(thread).for_each(|counter| counter.increment(1)));
-                }
+                let threads: Vec<_> = (0..4)
+                    .map(|thread| {
+                        scope.spawn(move || counters.iter().skip(thread).for_each(|counter| counter.increment(1)))
+                    })
+                    .collect();
+                // The end of a scope orders too, but where ThreadSanitizer does not see it.
+                threads.into_iter().for_each(|thread| thread.join().unwrap());
             });
         }
     };
@@ -200,7 +204,7 @@ fn a_scrape_in_the_middle_of_records_sees_whole_histograms() {
     let stop = AtomicBool::new(false);
     let recorded = AtomicU64::new(0);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let recorder = scope.spawn(|| {
             let mut n = 0_u64;
             while !stop.load(Relaxed) {
                 family.get(&Model { model_name: "llama" }).record(Duration::from_micros(n % 5_000));
@@ -216,6 +220,7 @@ fn a_scrape_in_the_middle_of_records_sees_whole_histograms() {
             }
         }
         stop.store(true, Relaxed);
+        recorder.join().unwrap();
     });
     assert_eq!(registry.snapshot().histogram("x_seconds", &[]).unwrap().count(), recorded.load(Relaxed));
 }

@@ -1,7 +1,8 @@
 //! A small inference server on a real model, measured by inferometer: what it looks like when an engine uses the crate.
 //!
-//! It runs [SmolLM2-135M-Instruct](model::ModelSpec::SmolLm2) on candle's CPU backend with the model's own tokenizer and
-//! chat template, answers OpenAI's two completion endpoints, batches continuously, and exposes its metrics to Prometheus.
+//! It runs [SmolLM2-135M-Instruct](model::ModelSpec::SmolLm2) on candle's CPU backend with the model's own tokenizer
+//! and chat template, answers OpenAI's two completion endpoints, batches continuously, and exposes its metrics to
+//! Prometheus.
 //!
 //! # Where things are
 //!

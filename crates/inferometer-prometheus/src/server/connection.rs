@@ -69,8 +69,8 @@ pub(super) async fn serve(socket: TcpStream, context: Arc<Context>, mut stopped:
     }
 }
 
-/// Refuses a connection when there are too many. This does not wait for anything, so that it cannot be kept from accepting
-/// others.
+/// Refuses a connection when there are too many. This does not wait for anything, so that it cannot be kept from
+/// accepting others.
 pub(super) fn refuse(socket: TcpStream, context: &Context) {
     use std::io::{Read, Write};
     const ANSWER: &[u8] =

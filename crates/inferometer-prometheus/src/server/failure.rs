@@ -40,8 +40,8 @@ impl Failure {
 pub(super) struct Failures([Option<Counter>; Failure::ALL.len()]);
 
 impl Failures {
-    /// Makes the counters, so that they stand at zero from the first scrape on. A registry without room for them is served
-    /// all the same.
+    /// Makes the counters, so that they stand at zero from the first scrape on. A registry without room for them is
+    /// served all the same.
     pub(super) fn register(registry: &Registry) -> Self {
         let described = registry.describe(NAME, None, HELP);
         let counter = |reason: Failure| registry.counter(NAME, &[("reason", reason.as_str())]);

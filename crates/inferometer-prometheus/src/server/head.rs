@@ -1,8 +1,8 @@
 //! A strict look at the bytes of a request's head, beside the lenient one of the HTTP parser.
 //!
-//! The parser takes a bare line feed for the end of a line and keeps what follows a head for the next request. A proxy in
-//! front that reads the same bytes otherwise can be made to take one request for two. So a head whose lines do not end in
-//! CR LF is refused, and a connection with bytes after a head is closed after one answer.
+//! The parser takes a bare line feed for the end of a line and keeps what follows a head for the next request. A proxy
+//! in front that reads the same bytes otherwise can be made to take one request for two. So a head whose lines do not
+//! end in CR LF is refused, and a connection with bytes after a head is closed after one answer.
 
 /// Looks at the bytes of a head as they arrive.
 #[derive(Clone, Copy, Debug, Default)]

@@ -35,8 +35,8 @@ impl Exporter {
     ///
     /// The server has a thread and a runtime of its own, so it can be called from any code, also from a runtime's, and
     /// never runs on the engine's threads. `/health` answers `ok`, which a slow scrape does not hold up. Port 0 is any
-    /// free port, which [`Server::local_addr`] tells. An address that is not loopback shows the metrics to whoever reaches
-    /// it, without authentication.
+    /// free port, which [`Server::local_addr`] tells. An address that is not loopback shows the metrics to whoever
+    /// reaches it, without authentication.
     ///
     /// ```
     /// use inferometer::Registry;
@@ -55,8 +55,8 @@ impl Exporter {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The registry gets a family `inferometer_scrapes_failed_total`, which counts by `reason` what went wrong. A child of
-    /// `fork` does not inherit the server's thread: it calls this again, with an exporter of its own.
+    /// The registry gets a family `inferometer_scrapes_failed_total`, which counts by `reason` what went wrong. A child
+    /// of `fork` does not inherit the server's thread: it calls this again, with an exporter of its own.
     ///
     /// # Errors
     /// When the address cannot be resolved or bound, or there is no thread to be had. Nothing else happens then: the

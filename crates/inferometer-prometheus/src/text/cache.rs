@@ -1,8 +1,8 @@
 //! What a scrape writes that the next one will write again: everything but the numbers.
 //!
-//! What is kept of a family is valid for one generation of the registry, and what is kept of a series for as long as the
-//! series at its place is the same. A cache that follows the places neither grows past what was in the last scrape nor
-//! needs a look-up. A series that goes costs the rendering of those after it in its family, once.
+//! What is kept of a family is valid for one generation of the registry, and what is kept of a series for as long as
+//! the series at its place is the same. A cache that follows the places neither grows past what was in the last scrape
+//! nor needs a look-up. A series that goes costs the rendering of those after it in its family, once.
 
 use super::{escape, number};
 use inferometer::{FamilyView, Kind, SeriesId, SeriesView};
@@ -223,8 +223,8 @@ impl FamilyText {
         }
     }
 
-    /// Gives back memory that the family has too much of: after the scrape in which its series came, when the vectors have
-    /// doubled their way up, and after one in which many went.
+    /// Gives back memory that the family has too much of: after the scrape in which its series came, when the vectors
+    /// have doubled their way up, and after one in which many went.
     fn shrink(&mut self) {
         if self.series.capacity() > 16 + self.series.len() + self.series.len() / 4 {
             self.series.shrink_to_fit();

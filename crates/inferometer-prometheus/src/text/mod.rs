@@ -46,8 +46,8 @@ struct Scrape<'a> {
     series: usize,
     /// Whether the header of the last family is still to be written.
     ///
-    /// It waits for the first sample, so that a family whose series are all absent or removed leaves nothing behind: what
-    /// is not there should not look as if it were, and some strict readers refuse a header that nothing follows.
+    /// It waits for the first sample, so that a family whose series are all absent or removed leaves nothing behind:
+    /// what is not there should not look as if it were, and some strict readers refuse a header that nothing follows.
     header_due: bool,
 }
 

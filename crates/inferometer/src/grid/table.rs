@@ -1,7 +1,7 @@
 //! Finding the bucket of a value in two compares.
 //!
-//! Written as a float, a value's exponent and top four mantissa bits name one of 16 cells for each doubling. At most two
-//! bounds may lie inside such a cell, so an entry of the table holds the index of the cell's lowest bucket and two
+//! Written as a float, a value's exponent and top four mantissa bits name one of 16 cells for each doubling. At most
+//! two bounds may lie inside such a cell, so an entry of the table holds the index of the cell's lowest bucket and two
 //! bounds to compare with:
 //!
 //! ```text

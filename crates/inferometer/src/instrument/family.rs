@@ -75,8 +75,9 @@ impl<L: LabelSet, I: Instrument> Family<L, I> {
         Local::of_loan(loan, labels.member())
     }
 
-    /// Removes the series with these open labels, for all combinations of the closed ones. It leaves the exposition; should
-    /// a handle that is still alive record something, it is listed again. Asking for its labels anew starts it at zero.
+    /// Removes the series with these open labels, for all combinations of the closed ones. It leaves the exposition;
+    /// should a handle that is still alive record something, it is listed again. Asking for its labels anew starts it
+    /// at zero.
     ///
     /// Returns whether there was such a series.
     pub fn remove<Q: LabelSet<Owner = L>>(&self, labels: &Q) -> bool {

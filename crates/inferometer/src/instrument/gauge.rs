@@ -78,8 +78,8 @@ impl Gauge {
     #[inline(always)]
     fn cell(&self) -> Option<&AtomicU64> {
         let cell = self.cell.load(Acquire);
-        // SAFETY: validity: a pointer that is not null points into a series that this gauge owns a share of or has pinned,
-        // or to a static. Aliasing: atomics are shared.
+        // SAFETY: validity: a pointer that is not null points into a series that this gauge owns a share of or has
+        // pinned, or to a static. Aliasing: atomics are shared.
         unsafe { cell.as_ref() }
     }
 

@@ -15,8 +15,8 @@ use std::time::Duration;
 /// A distribution: latencies, batch sizes, lengths.
 ///
 /// What it observes is its type parameter: a [`Duration`] (the default), counted in nanoseconds and exposed in seconds;
-/// a `u64`, for tokens and bytes; or an `f64`. Its [`Buckets`](crate::Buckets) are exact for the classic and for the native exposition at
-/// once. A record adds to a bucket and to the sum, both in memory that only this thread writes.
+/// a `u64`, for tokens and bytes; or an `f64`. Its [`Buckets`](crate::Buckets) are exact for the classic and for the
+/// native exposition at once. A record adds to a bucket and to the sum, both in memory that only this thread writes.
 ///
 /// Negative, infinite and NaN observations, and integers of 2^48 and more (78 hours in nanoseconds), are not recorded
 /// but counted in `inferometer_invalid_observations_total`.
@@ -253,8 +253,8 @@ impl<T: Observation> Histogram<T> {
 #[inline(never)]
 extern "C" fn add_cold<T: Observation>(series: *const Series, slot: Slot, key: u64, n: u64) {
     let Some(key) = T::valid(key) else { return crate::self_metrics::count_invalid(n) };
-    // SAFETY: validity: null, or a series that the histogram owns a share of, borrows or has pinned. Aliasing: a series is
-    // shared.
+    // SAFETY: validity: null, or a series that the histogram owns a share of, borrows or has pinned. Aliasing: a series
+    // is shared.
     let grid = unsafe { series.as_ref() }.and_then(|series| series.family.grid.as_deref());
     let (Some(grid), Some(cells)) = (grid, storage::touch(slot)) else { return storage::drop_record() };
     if T::DOMAIN.has_float_sum() {

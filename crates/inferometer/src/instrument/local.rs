@@ -11,9 +11,9 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
 
-/// An instrument that was found by its labels, on loan: it stays on this thread, and should not be kept for long, since a
-/// removed series is not given up while a loan is out. [`Deref`]s to the instrument; call `.handle()` on it for one of
-/// your own, which is `Send` and may be kept.
+/// An instrument that was found by its labels, on loan: it stays on this thread, and should not be kept for long, since
+/// a removed series is not given up while a loan is out. [`Deref`]s to the instrument; call `.handle()` on it for one
+/// of your own, which is `Send` and may be kept.
 ///
 /// ```compile_fail
 /// let registry = inferometer::Registry::new();
@@ -34,8 +34,8 @@ impl<I: Instrument> Local<'_, I> {
     /// What a look-up in the cache gave.
     #[inline(always)]
     pub(super) fn of_loan(loan: Loan, member: usize) -> Self {
-        // SAFETY: validity: null, or a series that is kept alive as `held` says, as long as this handle. Aliasing: a series is
-        // shared.
+        // SAFETY: validity: null, or a series that is kept alive as `held` says, as long as this handle. Aliasing: a
+        // series is shared.
         let instrument = match unsafe { loan.series.as_ref() } {
             Some(series) => {
                 let owner = Owner::borrowed(loan.series, member);
@@ -75,7 +75,8 @@ impl<I: Instrument> Drop for Local<'_, I> {
         match self.held {
             Held::Cache => cache::give_back(),
             Held::Others => {}
-            // SAFETY: validity: the instrument owns what it holds, and is not used again. Aliasing: `self` is exclusive.
+            // SAFETY: validity: the instrument owns what it holds, and is not used again. Aliasing: `self` is
+            // exclusive.
             Held::Borrower => unsafe { ManuallyDrop::drop(&mut self.instrument) },
         }
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// Where an instrument's series comes from.
 ///
-/// The reference to a series is a raw one, so that an instrument which merely borrows can be made of plain values, without
-/// memory of its own: a look-up and a record through it then stay in registers.
+/// The reference to a series is a raw one, so that an instrument which merely borrows can be made of plain values,
+/// without memory of its own: a look-up and a record through it then stay in registers.
 pub(crate) struct Owner {
     source: Source,
     member: u32,
@@ -130,6 +130,7 @@ impl fmt::Debug for Owner {
 /// Keeps a series for ever and returns it: a static has a slot of it, and nobody can tell when it is last used.
 pub(super) fn pin(series: Arc<Series>) -> &'static Series {
     let series = Arc::into_raw(series);
-    // SAFETY: validity: the reference count that `into_raw` took over is never given back. Aliasing: an `Arc` is shared.
+    // SAFETY: validity: the reference count that `into_raw` took over is never given back. Aliasing: an `Arc` is
+    // shared.
     unsafe { &*series }
 }

@@ -2,8 +2,8 @@
 //!
 //! Each thread has a table, keyed by the family's tag and the text of the open labels, which is compared in full. An
 //! entry owns a reference to its series, so what is found can be recorded into. When series are removed, a global
-//! generation moves; a thread that sees it let go of all its entries at its next look-up. So a removed series is held at
-//! most until each thread has looked something up or has ended.
+//! generation moves; a thread that sees it let go of all its entries at its next look-up. So a removed series is held
+//! at most until each thread has looked something up or has ended.
 //!
 //! What a look-up returns borrows the entry's reference. A count of such loans keeps the references of flushed and
 //! evicted entries alive, in `limbo`, while there is one.
@@ -42,8 +42,8 @@ pub(crate) struct Loan {
 pub(crate) enum Held {
     /// The thread's cache. The borrower calls [`give_back`] in the end.
     Cache,
-    /// A count of its `Arc`, which is the borrower's. So it is for what is not cached: texts that are too long, and threads
-    /// that are ending.
+    /// A count of its `Arc`, which is the borrower's. So it is for what is not cached: texts that are too long, and
+    /// threads that are ending.
     Borrower,
     /// Something that outlives the borrower.
     Others,
@@ -88,13 +88,14 @@ unsafe impl Sync for Table {}
 static EMPTY: Table = Table([Entry::EMPTY]);
 
 thread_local! {
-    // What a hit touches. Const-initialised cells without a destructor, so that access is one instruction. (One struct in
-    // one thread-local would need a closure, which is not inlined when it is as large as a look-up: 20 ns instead of 4.)
+    // What a hit touches. Const-initialised cells without a destructor, so that access is one instruction. (One struct
+    // in one thread-local would need a closure, which is not inlined when it is as large as a look-up: 20 ns instead of
+    // 4.)
     static ENTRIES: Cell<*const Entry> = const { Cell::new(EMPTY.0.as_ptr()) };
     static MASK: Cell<usize> = const { Cell::new(0) };
     static SEEN: Cell<u64> = const { Cell::new(0) };
-    // How many loans were ever made, and given back. Two counts, because one that goes up and down again within a record
-    // makes each record wait for its own store twice.
+    // How many loans were ever made, and given back. Two counts, because one that goes up and down again within a
+    // record makes each record wait for its own store twice.
     static LENT: Cell<u64> = const { Cell::new(0) };
     static RETURNED: Cell<u64> = const { Cell::new(0) };
 
@@ -142,8 +143,8 @@ fn probe<T: Texts + ?Sized>(tag: u32, key: Key, texts: &T, beside: usize) -> Opt
     let place = (key.hash as usize ^ beside) & MASK.get();
     // SAFETY: validity: `ENTRIES` points to `MASK + 1` entries. Aliasing: no memory is touched yet.
     let entry = unsafe { ENTRIES.get().add(place) };
-    // SAFETY: validity: they live until `ENTRIES` changes, and it changes on this thread only. Aliasing: they are written
-    // by this thread's cold path only, which no reference outlives.
+    // SAFETY: validity: they live until `ENTRIES` changes, and it changes on this thread only. Aliasing: they are
+    // written by this thread's cold path only, which no reference outlives.
     let entry = unsafe { &*entry };
     let same = entry.tag == tag
         && entry.lengths == key.lengths

@@ -18,8 +18,8 @@ impl Labels for [&str] {
     }
 }
 
-/// Owned label values. A series has one of these, and there may be many series: so all is in one piece, the number of texts
-/// and the end of each, four bytes apiece, and the texts.
+/// Owned label values. A series has one of these, and there may be many series: so all is in one piece, the number of
+/// texts and the end of each, four bytes apiece, and the texts.
 #[derive(Default)]
 pub(crate) struct Packed(Box<[u8]>);
 

@@ -97,8 +97,8 @@ impl Registry {
 }
 
 impl Snapshot {
-    /// The sum of the counters of a family that have all these labels; `None` when there is none. With no labels: of all
-    /// its series.
+    /// The sum of the counters of a family that have all these labels; `None` when there is none. With no labels: of
+    /// all its series.
     pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
         let counts = self.matching(name, labels).filter_map(|value| match value {
             Value::Counter(count) => Some(*count),
@@ -131,8 +131,8 @@ impl Snapshot {
         sum
     }
 
-    /// What happened between `earlier` and this: the growth of counters and histograms, and the gauges as they are now. A
-    /// counter that fell was restarted, and counts from zero.
+    /// What happened between `earlier` and this: the growth of counters and histograms, and the gauges as they are now.
+    /// A counter that fell was restarted, and counts from zero.
     #[must_use]
     pub fn delta(&self, earlier: &Snapshot) -> Snapshot {
         let mut delta = self.clone();

@@ -70,8 +70,8 @@ impl FamilyView<'_> {
         self.family.and_then(|family| family.grid.as_deref()).map_or(&[], |grid| &grid.classic)
     }
 
-    /// Changes when a name, a description, a constant label or the set of families does; what an encoder has rendered of
-    /// families is good as long as it stays.
+    /// Changes when a name, a description, a constant label or the set of families does; what an encoder has rendered
+    /// of families is good as long as it stays.
     pub fn generation(&self) -> u64 {
         self.generation
     }
@@ -247,8 +247,8 @@ pub struct NativeView<'a> {
 }
 
 impl Registry {
-    /// Reads everything and hands it to `visitor`, family by family in the order of registration. Series that are removed
-    /// are left out.
+    /// Reads everything and hands it to `visitor`, family by family in the order of registration. Series that are
+    /// removed are left out.
     ///
     /// Visits of one registry happen one after the other, in the order in which they begin. Nothing that a record or a
     /// registration needs is locked meanwhile. After the first visit nothing is allocated, unless series were added.

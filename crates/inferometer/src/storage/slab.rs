@@ -67,16 +67,16 @@ impl Slab {
 /// The cell at `offset` of a chunk that is not null.
 #[inline(always)]
 pub(crate) fn cell<'a>(chunk: *const AtomicU64, offset: usize) -> &'a AtomicU64 {
-    // SAFETY: validity: a slot's offset lies inside its chunk, because the allocator gives out no range past the size with
-    // which every slab allocates that chunk. Aliasing: no memory is touched yet.
+    // SAFETY: validity: a slot's offset lies inside its chunk, because the allocator gives out no range past the size
+    // with which every slab allocates that chunk. Aliasing: no memory is touched yet.
     let cell = unsafe { chunk.add(offset) };
     // SAFETY: validity: as above, and chunks are never freed. Aliasing: cells are atomics and are only ever reached
     // through shared references.
     unsafe { &*cell }
 }
 
-/// Zeroed memory for `cells` cells that starts on a line of its own, or null. Large chunks come straight from the kernel as
-/// zero pages, so what is never touched costs no memory.
+/// Zeroed memory for `cells` cells that starts on a line of its own, or null. Large chunks come straight from the
+/// kernel as zero pages, so what is never touched costs no memory.
 #[cfg(not(loom))]
 fn zeroed_cells(cells: usize) -> *mut AtomicU64 {
     use std::alloc::{Layout, alloc_zeroed};

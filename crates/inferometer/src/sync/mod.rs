@@ -1,6 +1,7 @@
 //! The synchronisation primitives of the lock-free part: std's, or loom's when the models run (`--cfg loom`).
 //!
-//! Under ThreadSanitizer (`--cfg inferometer_tsan`) a mutex also does what the sanitizer can see: std itself is not instrumented.
+//! Under ThreadSanitizer (`--cfg inferometer_tsan`) a mutex also does what the sanitizer can see: std itself is not
+//! instrumented.
 //!
 //! The memory orderings that the proof in [`crate::storage`] rests on have a name each, so that every use can be found.
 //! Under loom a test can weaken one of them for itself: the model must then fail, which shows that it can.
@@ -31,8 +32,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The same for a scrape, which does not sleep on the lock: whoever unlocks a mutex that somebody sleeps on makes a system
-/// call to wake them, and that would be the thread that records. The locks that this is for are held for microseconds.
+/// The same for a scrape, which does not sleep on the lock: whoever unlocks a mutex that somebody sleeps on makes a
+/// system call to wake them, and that would be the thread that records. The locks that this is for are held for
+/// microseconds.
 #[cfg(not(loom))]
 pub(crate) fn lock_aside<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     use std::sync::TryLockError;

@@ -1,8 +1,8 @@
 //! A mutex whose order ThreadSanitizer can see.
 //!
-//! The standard library is not instrumented, so the sanitizer knows nothing of the order that its mutex makes, and takes
-//! all that a lock protects for a race. This one stores to an atomic before it unlocks and loads from it after it has
-//! locked: the same order, in instrumented code.
+//! The standard library is not instrumented, so the sanitizer knows nothing of the order that its mutex makes, and
+//! takes all that a lock protects for a race. This one stores to an atomic before it unlocks and loads from it after it
+//! has locked: the same order, in instrumented code.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
