@@ -1,6 +1,6 @@
 //! What the crate says about itself.
 
-use crate::registry::{Kind, Registry};
+use crate::registry::{Kind, RegisterError, Registry};
 use crate::storage;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -12,11 +12,11 @@ pub(crate) fn count_invalid(n: u64) {
     INVALID.fetch_add(n, Relaxed);
 }
 
-/// Registers these metrics in the global registry.
-pub(crate) fn register(registry: &Registry) {
+/// Registers these metrics in the global registry, and says what is wrong with them.
+pub(crate) fn register(registry: &Registry) -> impl Iterator<Item = RegisterError> {
     let counter =
         |name: &str, help: &str, value: fn() -> f64| registry.function(Kind::Counter, name, help, &[], Box::new(value));
-    let results = [
+    let results: [Result<(), RegisterError>; 3] = [
         counter(
             "inferometer_invalid_observations_total",
             "Observations that were negative, infinite, NaN or too large, and were not recorded.",
@@ -35,9 +35,7 @@ pub(crate) fn register(registry: &Registry) {
             Box::new(|| 1.0),
         ),
     ];
-    for error in results.into_iter().filter_map(Result::err) {
-        log::error!("a metric of inferometer itself is not exposed: {error}");
-    }
+    results.into_iter().filter_map(Result::err)
 }
 
 /// The family that says how many label sets were refused a series of their own. Each family counts its own.

@@ -1,7 +1,7 @@
 //! What counters and up-down counters have in common: a slot, and how it is found.
 
 use super::{Instrument, Owner, owner};
-use crate::registry::{Declaration, RegisterError, Series};
+use crate::registry::{Declaration, RegisterError, Registry, Series};
 use crate::storage::{self, Lease, Slot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -57,8 +57,8 @@ impl<const CELLS: usize> Anchor<CELLS> {
     }
 
     /// Registers a static, unless that has been done.
-    pub(super) fn register<I: Instrument>(&self) -> Result<(), RegisterError> {
-        if let Some((series, member)) = self.owner.series::<I>()? {
+    pub(super) fn register<I: Instrument>(&self, registry: &Registry) -> Result<(), RegisterError> {
+        if let Some((series, member)) = self.owner.series_in::<I>(Some(registry))? {
             self.pin(series, member);
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::Instrument;
 use super::anchor::Anchor;
 use super::private::{Bind, Bound};
-use crate::registry::{Declaration, Declared, Kind, RegisterError};
+use crate::registry::{Declaration, Declared, Kind, RegisterError, Registry};
 use crate::storage;
 use std::fmt;
 
@@ -105,8 +105,8 @@ impl Clone for Counter {
 }
 
 impl Declared for Counter {
-    fn register(&self) -> Result<(), RegisterError> {
-        self.0.register::<Self>()
+    fn register(&self, registry: &Registry) -> Result<(), RegisterError> {
+        self.0.register::<Self>(registry)
     }
 }
 

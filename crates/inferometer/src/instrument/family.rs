@@ -127,7 +127,8 @@ impl<L: LabelSet, I: Instrument> Family<L, I> {
         if let Some(core) = self.core.get() {
             return Some(core);
         }
-        match self.try_register() {
+        self.declaration?; // one that a registry made has its core from the start
+        match self.try_register(Registry::global()) {
             Ok(core) => core,
             Err(error) => {
                 log::warn!("records are dropped: {error}");
@@ -137,10 +138,10 @@ impl<L: LabelSet, I: Instrument> Family<L, I> {
     }
 
     /// `None` for a family that was made by a registry, which has its core from the start.
-    fn try_register(&self) -> Result<Option<&Core>, RegisterError> {
+    fn try_register(&self, registry: &Registry) -> Result<Option<&Core>, RegisterError> {
         let Some(declaration) = self.declaration else { return Ok(self.core.get()) };
         let core = Core::register::<L>(
-            Registry::global(),
+            registry,
             &Request {
                 name: declaration.name,
                 help: declaration.help,
@@ -195,8 +196,8 @@ impl Registry {
 }
 
 impl<L: LabelSet, I: Instrument> Declared for Family<L, I> {
-    fn register(&self) -> Result<(), RegisterError> {
-        self.try_register().map(drop)
+    fn register(&self, registry: &Registry) -> Result<(), RegisterError> {
+        self.try_register(registry).map(drop)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::private::{Bind, Bound};
 use super::{Instrument, IntoF64, Owner, owner};
-use crate::registry::{Declaration, Declared, Kind, RegisterError, Series};
+use crate::registry::{Declaration, Declared, Kind, RegisterError, Registry, Series};
 use crate::storage::{self, Slot};
 use std::fmt;
 use std::ptr;
@@ -134,8 +134,8 @@ impl Clone for Gauge {
 }
 
 impl Declared for Gauge {
-    fn register(&self) -> Result<(), RegisterError> {
-        if let Some((series, member)) = self.owner.series::<Self>()? {
+    fn register(&self, registry: &Registry) -> Result<(), RegisterError> {
+        if let Some((series, member)) = self.owner.series_in::<Self>(Some(registry))? {
             self.pin(series, member);
         }
         Ok(())

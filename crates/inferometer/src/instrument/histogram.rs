@@ -3,7 +3,7 @@
 use super::private::{Bind, Bound};
 use super::{Instrument, IntoF64, Owner, owner};
 use crate::grid::{self, Domain, Entry, LIMIT};
-use crate::registry::{Declaration, Declared, Kind, RegisterError, Series};
+use crate::registry::{Declaration, Declared, Kind, RegisterError, Registry, Series};
 use crate::storage::{self, Lease, Slot};
 use std::fmt;
 use std::marker::PhantomData;
@@ -346,8 +346,8 @@ impl<T: Observation> Clone for Histogram<T> {
 }
 
 impl<T: Observation> Declared for Histogram<T> {
-    fn register(&self) -> Result<(), RegisterError> {
-        if let Some((series, member)) = self.owner.series::<Self>()? {
+    fn register(&self, registry: &Registry) -> Result<(), RegisterError> {
+        if let Some((series, member)) = self.owner.series_in::<Self>(Some(registry))? {
             self.pin(series, member);
         }
         Ok(())

@@ -71,10 +71,10 @@ pub(crate) mod private {
 }
 
 impl Declaration {
-    /// The series of a declaration in the global registry.
-    pub(crate) fn series<I: Instrument>(&self) -> Result<Arc<Series>, RegisterError> {
+    /// The series of a declaration.
+    pub(crate) fn series_in<I: Instrument>(&self, registry: &Registry) -> Result<Arc<Series>, RegisterError> {
         let names: Vec<&str> = self.labels.iter().map(|&(name, _)| name).collect();
-        let family = Registry::global().family(&Request {
+        let family = registry.family(&Request {
             name: self.name,
             help: self.help,
             unit: self.unit,

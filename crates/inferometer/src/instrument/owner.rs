@@ -1,7 +1,7 @@
 //! Where an instrument's series comes from.
 
 use super::Instrument;
-use crate::registry::{Declaration, RegisterError, Series};
+use crate::registry::{Declaration, RegisterError, Registry, Series};
 use crate::storage::{self, Slot};
 use std::fmt;
 use std::sync::Arc;
@@ -55,10 +55,23 @@ impl Owner {
     }
 
     /// The series and the member that an instrument belongs to. Takes locks and allocates.
-    pub(super) fn series<I: Instrument>(&self) -> Result<Option<(Arc<Series>, usize)>, RegisterError> {
+    fn series<I: Instrument>(&self) -> Result<Option<(Arc<Series>, usize)>, RegisterError> {
+        // Only a declared instrument asks for a registry, which the other kinds must not make.
+        let registry = if self.is_declared() { Some(Registry::global()) } else { None };
+        self.series_in::<I>(registry)
+    }
+
+    /// The same for a static, in the registry that is given.
+    pub(super) fn series_in<I: Instrument>(
+        &self,
+        registry: Option<&Registry>,
+    ) -> Result<Option<(Arc<Series>, usize)>, RegisterError> {
         Ok(match self.source {
             Source::Series(series) => Some((clone_raw(series), self.member as usize)),
-            Source::Declared(declaration) => Some((declaration.series::<I>()?, 0)),
+            Source::Declared(declaration) => match registry {
+                Some(registry) => Some((declaration.series_in::<I>(registry)?, 0)),
+                None => None,
+            },
             Source::Nowhere => None,
         })
     }

@@ -3,7 +3,7 @@
 use super::Instrument;
 use super::anchor::Anchor;
 use super::private::{Bind, Bound};
-use crate::registry::{Declaration, Declared, Kind, RegisterError};
+use crate::registry::{Declaration, Declared, Kind, RegisterError, Registry};
 use std::fmt;
 
 /// A number that goes up and down by steps, from any thread: requests in flight, queue depth.
@@ -74,8 +74,8 @@ impl Clone for UpDownCounter {
 }
 
 impl Declared for UpDownCounter {
-    fn register(&self) -> Result<(), RegisterError> {
-        self.0.register::<Self>()
+    fn register(&self, registry: &Registry) -> Result<(), RegisterError> {
+        self.0.register::<Self>(registry)
     }
 }
 

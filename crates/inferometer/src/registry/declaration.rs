@@ -1,6 +1,6 @@
 //! Metrics that are declared in the source: `#[metric]` statics, and macro calls with literal names.
 
-use super::RegisterError;
+use super::{RegisterError, Registry};
 use crate::grid::Buckets;
 use crate::unit::Unit;
 use linkme::distributed_slice;
@@ -28,8 +28,8 @@ impl Declaration {
 /// A static that registers itself when the global registry is first used.
 #[doc(hidden)]
 pub trait Declared: Sync {
-    /// Registers the static, unless that has been done.
-    fn register(&self) -> Result<(), RegisterError>;
+    /// Registers the static in the global registry, which is being made.
+    fn register(&self, registry: &Registry) -> Result<(), RegisterError>;
 }
 
 /// All `#[metric]` statics of the program, collected by the linker.

@@ -156,16 +156,24 @@ impl Registry {
     /// The first call registers all `#[metric]` statics that are linked into the program.
     pub fn global() -> &'static Registry {
         static GLOBAL: OnceLock<Registry> = OnceLock::new();
-        static DECLARED: OnceLock<()> = OnceLock::new();
-        let registry = GLOBAL.get_or_init(Registry::new);
-        // Apart from making the registry, because registering asks for it.
-        if DECLARED.set(()).is_ok() {
-            crate::self_metrics::register(registry);
-            for declared in DECLARATIONS {
-                if let Err(error) = declared.register() {
-                    log::error!("a declared metric is not exposed: {error}");
-                }
-            }
+
+        if let Some(registry) = GLOBAL.get() {
+            return registry;
+        }
+        // All of it before anybody sees the registry, so that the first scrape lacks nothing. What an allocator records
+        // meanwhile on this thread is dropped: it would wait for this very registry.
+        let busy = crate::storage::enter();
+        let mut errors = Vec::new();
+        let registry = GLOBAL.get_or_init(|| {
+            let registry = Registry::new();
+            errors.extend(crate::self_metrics::register(&registry));
+            errors.extend(DECLARATIONS.iter().filter_map(|declared| declared.register(&registry).err()));
+            registry
+        });
+        drop(busy);
+        // After it, since a logger may record.
+        for error in errors {
+            log::error!("a declared metric is not exposed: {error}");
         }
         registry
     }
