@@ -3,6 +3,8 @@
 use inferometer::{
     Counter, Family, Gauge, Histogram, Kind, LabelSet, LabelValue, Registry, Unit, UpDownCounter, metric,
 };
+use std::sync::Barrier;
+use std::thread;
 
 /// Requests that arrived.
 #[metric]
@@ -48,8 +50,24 @@ struct Model<'a> {
     model_name: &'a str,
 }
 
+/// Whoever comes while another thread makes the global registry waits for all of it.
+fn all_threads_see_the_whole_registry_at_once() {
+    let together = Barrier::new(8);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                together.wait();
+                let snapshot = Registry::global().snapshot();
+                assert_eq!(snapshot.counter("requests_total", &[]), Some(0));
+                assert_eq!(snapshot.counter("inferometer_records_dropped_total", &[]), Some(0));
+            });
+        }
+    });
+}
+
 #[test]
 fn declared_metrics_stand_in_the_first_scrape_at_zero() {
+    all_threads_see_the_whole_registry_at_once();
     let snapshot = Registry::global().snapshot();
     assert_eq!(snapshot.counter("requests_total", &[]), Some(0));
     assert_eq!(snapshot.gauge("in_flight", &[]), Some(0.0));
