@@ -3,6 +3,7 @@
 
 use inferometer::{Counter, Registry, metric};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// Signals and ordinary records together.
 #[metric(name = "signals_total")]
@@ -35,6 +36,12 @@ fn a_signal_handler_that_interrupts_a_record_to_the_same_counter_loses_nothing()
     }
     // SAFETY: as above.
     unsafe { libc::setitimer(libc::ITIMER_REAL, &timer(0), std::ptr::null_mut()) };
-    let want = recorded + SIGNALS.load(Relaxed);
-    assert_eq!(Registry::global().snapshot().counter("signals_total", &[]), Some(want));
+    // A last signal may still be on its way, or its handler at work on another thread.
+    let counted = || Registry::global().snapshot().counter("signals_total", &[]);
+    let want = || Some(recorded + SIGNALS.load(Relaxed));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while counted() != want() && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    assert_eq!(counted(), want());
 }

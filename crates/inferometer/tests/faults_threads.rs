@@ -212,6 +212,10 @@ fn a_scrape_in_the_middle_of_records_sees_whole_histograms() {
             }
             recorded.store(n, Relaxed);
         });
+        // Until the other thread has recorded something, there is nothing to be seen.
+        while registry.snapshot().histogram("x_seconds", &[]).is_none_or(|seen| seen.count() == 0) {
+            thread::yield_now();
+        }
         for _ in 0..2_000 {
             if let Some(seen) = registry.snapshot().histogram("x_seconds", &[]) {
                 let infinite = seen.classic().last().unwrap().1;
