@@ -2,7 +2,7 @@
 
 use super::{Instrument, Owner, owner};
 use crate::registry::{Declaration, RegisterError, Registry, Series};
-use crate::storage::{self, Lease, Slot};
+use crate::storage::{self, Slot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -82,7 +82,7 @@ impl<const CELLS: usize> Anchor<CELLS> {
     }
 
     fn pin(&self, series: Arc<Series>, member: usize) -> Slot {
-        let slot = owner::pin(series).lease().map_or(Slot::REFUSED, Lease::slot).add(member * CELLS);
+        let slot = owner::pin(series).slot().unwrap_or(Slot::REFUSED).add(member * CELLS);
         self.slot.store(slot.bits(), Relaxed);
         slot
     }

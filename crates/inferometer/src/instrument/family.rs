@@ -6,6 +6,7 @@ use crate::label::cache::{self, Texts};
 use crate::registry::{
     self, Declaration, Declared, RegisterError, Registry, Request, RequestLabels, Series, SliceLabels,
 };
+use crate::storage;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -99,9 +100,12 @@ impl<L: LabelSet, I: Instrument> Family<L, I> {
     #[cold]
     #[inline(never)]
     fn get_cold<Q: LabelSet<Owner = L>>(&self, labels: &Q) -> Local<'_, I> {
-        let (crate::storage::Entry::Open(_) | crate::storage::Entry::Ended) = crate::storage::enter() else {
-            crate::storage::drop_record();
-            return Local::detached();
+        let _mark = match storage::enter() {
+            storage::Entry::Nested => {
+                storage::drop_record();
+                return Local::detached();
+            }
+            mark => mark,
         };
         match self.core_or_warn() {
             Some(Core { only: Some(series), .. }) => Local::of_series(series, labels.member()),

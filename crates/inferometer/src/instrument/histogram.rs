@@ -4,7 +4,7 @@ use super::private::{Bind, Bound};
 use super::{Instrument, IntoF64, Owner, owner};
 use crate::grid::{self, Domain, Entry, LIMIT};
 use crate::registry::{Declaration, Declared, Kind, RegisterError, Registry, Series};
-use crate::storage::{self, Lease, Slot};
+use crate::storage::{self, Slot};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
@@ -226,7 +226,7 @@ impl<T: Observation> Histogram<T> {
 
     fn pin(&self, series: Arc<Series>, member: usize) -> (&'static Series, Slot) {
         let series = owner::pin(series);
-        let slot = self.point_to(series, series.lease().map_or(Slot::REFUSED, Lease::slot), member);
+        let slot = self.point_to(series, series.slot().unwrap_or(Slot::REFUSED), member);
         (series, slot)
     }
 

@@ -4,7 +4,7 @@ use super::private::Bound;
 use super::{Instrument, Owner};
 use crate::label::cache::{self, Held, Loan};
 use crate::registry::Series;
-use crate::storage::{Lease, Slot};
+use crate::storage::Slot;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -55,7 +55,7 @@ impl<I: Instrument> Local<'_, I> {
     /// A series that `'a` keeps alive.
     #[inline(always)]
     pub(super) fn of_series(series: &Series, member: usize) -> Self {
-        let slot = series.lease().map_or(Slot::UNREGISTERED, Lease::slot);
+        let slot = series.slot().unwrap_or(Slot::UNREGISTERED);
         Self::of_loan(Loan { slot, series, held: Held::Others }, member)
     }
 }

@@ -187,7 +187,7 @@ pub(crate) fn handle<I: Instrument>(series: Arc<Series>) -> I {
 
 /// The same for one member of a series with closed labels.
 pub(crate) fn member_handle<I: Instrument>(series: Arc<Series>, member: usize) -> I {
-    let slot = series.lease().map_or(Slot::UNREGISTERED, crate::storage::Lease::slot);
+    let slot = series.slot().unwrap_or(Slot::UNREGISTERED);
     let owner = Owner::handle_of(Arc::clone(&series), member);
     I::bind(private::Bound { series: &series, slot, member, owner })
 }

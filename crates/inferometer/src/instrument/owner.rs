@@ -81,8 +81,9 @@ impl Owner {
         if now == Slot::REFUSED {
             return Err(now);
         }
-        let (storage::Entry::Open(_) | storage::Entry::Ended) = storage::enter() else {
-            return Err(now); // inside an allocator or a signal handler; a later record may find it
+        let _mark = match storage::enter() {
+            storage::Entry::Nested => return Err(now), // in an allocator or a signal handler; a later record may find it
+            mark => mark,
         };
         match self.series::<I>() {
             Ok(Some(found)) => Ok(found),

@@ -134,7 +134,7 @@ pub(crate) fn look_up<T: Texts + ?Sized>(tag: u32, texts: &T, resolve: impl FnOn
 }
 
 fn slot_of(series: &Series) -> Slot {
-    series.lease().map_or(Slot::UNREGISTERED, storage::Lease::slot)
+    series.slot().unwrap_or(Slot::UNREGISTERED)
 }
 
 /// Looks at one of the two places where an entry can be: its own (0), or the one beside it (1).

@@ -3,12 +3,13 @@
 use super::Kind;
 use super::by_labels::ByLabels;
 use super::error::RegisterError;
+use super::held::Held;
 use super::list::SeriesList;
 use super::series::{Series, Store};
 use crate::grid::Grid;
 use crate::label::{Labels, Packed};
 use crate::storage::{POOL, Shape};
-use crate::sync::{Mutex, MutexGuard, OnceLock, lock, lock_aside};
+use crate::sync::{Mutex, OnceLock};
 use crate::unit::Unit;
 use crossbeam_utils::CachePadded;
 use std::sync::Arc;
@@ -131,8 +132,8 @@ impl Family {
         self.labels.iter().filter(|label| matches!(label.source, LabelSource::Open(_))).count()
     }
 
-    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
-        lock(&self.table)
+    pub(crate) fn table(&self) -> Held<'_, Table> {
+        Held::by(&self.table)
     }
 
     #[cfg(unix)]
@@ -142,7 +143,7 @@ impl Family {
 
     /// The series now listed, in the order of their creation.
     pub(crate) fn series(&self) -> SeriesList {
-        lock_aside(&self.table).series()
+        Held::aside(&self.table).series()
     }
 
     /// The series with these open labels, made if need be. Past the limit it is the one called `other`.
@@ -250,7 +251,7 @@ impl Family {
 
     /// Drops removed series whose last handle has gone.
     pub(crate) fn sweep(&self) {
-        let mut table = lock_aside(&self.table);
+        let mut table = Held::aside(&self.table);
         if table.removed {
             self.sweep_table(&mut table);
         }

@@ -6,6 +6,7 @@ mod error;
 mod family;
 #[cfg(unix)]
 mod fork;
+mod held;
 mod list;
 mod matcher;
 pub(crate) mod name;
@@ -21,9 +22,10 @@ pub(crate) use series::{Series, Store, Sum};
 use crate::grid::{Buckets, Domain, Grid};
 use crate::label::LabelSet;
 use crate::snapshot::Scratch;
-use crate::sync::{Mutex, MutexGuard, OnceLock, lock, lock_aside};
+use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
 use crate::unit::Unit;
 use family::{Description, Design};
+use held::Held;
 use matcher::BucketRules;
 use std::collections::HashMap;
 use std::fmt;
@@ -273,8 +275,8 @@ impl Registry {
         removed
     }
 
-    pub(crate) fn directory(&self) -> MutexGuard<'_, Directory> {
-        lock(&self.inner.directory)
+    pub(crate) fn directory(&self) -> Held<'_, Directory> {
+        Held::by(&self.inner.directory)
     }
 
     pub(crate) fn changed(&self) {
@@ -287,17 +289,17 @@ impl Registry {
     }
 
     pub(crate) fn families(&self) -> Arc<Vec<Arc<Family>>> {
-        Arc::clone(&lock_aside(&self.inner.directory).list)
+        Arc::clone(&Held::aside(&self.inner.directory).list)
     }
 
     pub(crate) fn scope(&self) -> Arc<Scope> {
-        Arc::clone(&lock_aside(&self.inner.directory).scope)
+        Arc::clone(&Held::aside(&self.inner.directory).scope)
     }
 
     /// The lock that orders the scrapes of this registry.
     pub(crate) fn reader(&self) -> Arc<Mutex<Scratch>> {
         let epoch = crate::storage::POOL.epoch();
-        let mut directory = lock_aside(&self.inner.directory);
+        let mut directory = Held::aside(&self.inner.directory);
         if directory.reader.0 != epoch {
             directory.reader = (epoch, Arc::default());
         }

@@ -2,7 +2,7 @@
 
 use super::family::Family;
 use crate::label::Packed;
-use crate::storage::{Baseline, Lease};
+use crate::storage::{Baseline, Lease, Slot};
 use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
 use crossbeam_utils::CachePadded;
 use std::fmt;
@@ -85,9 +85,10 @@ impl Series {
         }
     }
 
-    pub(crate) fn lease(&self) -> Option<&Lease> {
+    /// The first cell, of a series that is in the slabs.
+    pub(crate) fn slot(&self) -> Option<Slot> {
         match &self.store {
-            Store::Cells(lease) => Some(lease),
+            Store::Cells(lease) => Some(lease.slot()),
             _ => None,
         }
     }
