@@ -116,8 +116,8 @@ pub use {
     macros::Level,
     registry::{Kind, Matcher, NameError, RegisterError, Registry},
     snapshot::{
-        FamilySnapshot, FamilyView, HistogramSnapshot, HistogramSum, HistogramView, NativeView, Sample, SeriesId,
-        SeriesSnapshot, SeriesView, Snapshot, Value, Visitor,
+        FamilySnapshot, FamilyView, HistogramSnapshot, HistogramSum, HistogramView, NativeView, Quantile, Sample,
+        SeriesId, SeriesSnapshot, SeriesView, Snapshot, Value, Visitor,
     },
     unit::Unit,
 };

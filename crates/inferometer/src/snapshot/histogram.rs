@@ -6,10 +6,12 @@ use super::read::{HistogramSum, HistogramView};
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistogramSnapshot {
     /// The buckets that are not empty: lower limit (exclusive), upper limit (inclusive), count.
-    buckets: Vec<(f64, f64, u64)>,
+    pub(super) buckets: Vec<(f64, f64, u64)>,
     bounds: Vec<f64>,
     classic: Vec<u64>,
     sum: HistogramSum,
+    /// How many samples the counts were scaled up from; `None` when every observation was recorded.
+    pub(super) samples: Option<u64>,
 }
 
 impl HistogramSnapshot {
@@ -25,12 +27,30 @@ impl HistogramSnapshot {
             bounds: bounds.to_vec(),
             classic: view.classic_counts().to_vec(),
             sum: view.sum,
+            samples: None,
         }
     }
 
     /// How many observations there are.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|&(_, _, count)| count).sum()
+    }
+
+    /// How many observations were looked at, when these are a sample whose counts were scaled up; `None` when every
+    /// observation was recorded.
+    ///
+    /// ```
+    /// use inferometer::{Histogram, Registry};
+    ///
+    /// let registry = Registry::new();
+    /// let tokens: Histogram<u64> = registry.histogram("prompt_tokens", &[])?;
+    /// tokens.record(512);
+    /// let seen = registry.snapshot().histogram("prompt_tokens", &[]).unwrap();
+    /// assert_eq!((seen.count(), seen.samples()), (1, None));
+    /// # Ok::<(), inferometer::RegisterError>(())
+    /// ```
+    pub fn samples(&self) -> Option<u64> {
+        self.samples
     }
 
     /// Their sum, in the unit of the exposition: seconds for durations.
@@ -56,8 +76,21 @@ impl HistogramSnapshot {
     /// The value that a share `q` of the observations do not exceed, for `q` from 0 to 1; `None` when there are no
     /// observations. Inside a bucket the value is interpolated on a logarithmic scale, as Prometheus does for native
     /// histograms, so at schema 3 the error is at most 9 %, half of that on average. Above the highest bound the answer
-    /// is that bound.
+    /// is that bound. [`HistogramSnapshot::quantile_bounds`] says how sure it is.
     pub fn quantile(&self, q: f64) -> Option<f64> {
+        let (low, high, share) = self.place(q)?;
+        Some(if high.is_infinite() {
+            low
+        } else if low <= 0.0 {
+            high * share
+        } else {
+            // The power may round to a little more than the bucket holds.
+            (low * (high / low).powf(share)).min(high)
+        })
+    }
+
+    /// The limits of the bucket that holds the quantile, and the share of the bucket that is below it.
+    pub(super) fn place(&self, q: f64) -> Option<(f64, f64, f64)> {
         let count = self.count();
         if count == 0 || !(0.0..=1.0).contains(&q) {
             return None;
@@ -67,18 +100,11 @@ impl HistogramSnapshot {
         for &(low, high, in_bucket) in &self.buckets {
             let in_bucket = in_bucket as f64;
             if below + in_bucket >= rank {
-                let share = ((rank - below) / in_bucket).clamp(0.0, 1.0);
-                return Some(if high.is_infinite() {
-                    low
-                } else if low <= 0.0 {
-                    high * share
-                } else {
-                    low * (high / low).powf(share)
-                });
+                return Some((low, high, ((rank - below) / in_bucket).clamp(0.0, 1.0)));
             }
             below += in_bucket;
         }
-        self.buckets.last().map(|&(low, high, _)| if high.is_infinite() { low } else { high })
+        self.buckets.last().map(|&(low, high, _)| (low, high, 1.0))
     }
 
     /// What came between `earlier` and this; buckets that fell count from zero, as after a restart.
@@ -109,11 +135,13 @@ impl HistogramSnapshot {
                 }
                 (now, then) => HistogramSum::Float(now.as_f64() - then.as_f64()),
             },
+            samples: self.samples_with(earlier, u64::saturating_sub),
         }
     }
 
     /// Both together: series of one family have the same buckets.
     pub(super) fn add(&mut self, other: &HistogramSnapshot) {
+        self.samples = self.samples_with(other, u64::saturating_add);
         for &(low, high, count) in &other.buckets {
             match self.buckets.iter_mut().find(|bucket| bucket.0 == low && bucket.1 == high) {
                 Some(bucket) => bucket.2 += count,
@@ -129,5 +157,11 @@ impl HistogramSnapshot {
             (HistogramSum::Integer(a), HistogramSum::Integer(b)) => HistogramSum::Integer(a + b),
             (a, b) => HistogramSum::Float(a.as_f64() + b.as_f64()),
         };
+    }
+
+    /// The samples of both, where one that is not sampled has as many as observations.
+    fn samples_with(&self, other: &HistogramSnapshot, combine: fn(u64, u64) -> u64) -> Option<u64> {
+        let of = |histogram: &HistogramSnapshot| histogram.samples.unwrap_or(histogram.count());
+        (self.samples.is_some() || other.samples.is_some()).then(|| combine(of(self), of(other)))
     }
 }

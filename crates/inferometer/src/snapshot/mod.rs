@@ -2,9 +2,11 @@
 
 mod histogram;
 mod owned;
+mod quantile;
 mod read;
 
 pub use histogram::HistogramSnapshot;
 pub use owned::{FamilySnapshot, SeriesSnapshot, Snapshot, Value};
+pub use quantile::Quantile;
 pub(crate) use read::Scratch;
 pub use read::{FamilyView, HistogramSum, HistogramView, NativeView, Sample, SeriesId, SeriesView, Visitor};
