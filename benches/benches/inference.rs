@@ -37,9 +37,10 @@ const CONTROL: f64 = 0.02;
 const BUDGET: Duration = Duration::from_secs(35);
 /// How often the rounds of one model are run, at most, where the machine is noisy.
 const RACES: usize = 4;
-/// The shortest block.
-const BLOCK: Duration = Duration::from_millis(8);
-const ROUNDS: std::ops::RangeInclusive<usize> = 16..=600;
+/// The shortest block. A machine changes its speed within tens of milliseconds, so short blocks that take turns often
+/// are compared better than long ones.
+const BLOCK: Duration = Duration::from_millis(1);
+const ROUNDS: std::ops::RangeInclusive<usize> = 16..=6000;
 /// How many tokens a block generates.
 const TOKENS: std::ops::RangeInclusive<f64> = 1.0..=64.0;
 const PROMPT: [u32; 1] = [5];

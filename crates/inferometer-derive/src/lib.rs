@@ -4,6 +4,7 @@
 mod label_set;
 mod label_value;
 mod metric;
+mod timed;
 
 use proc_macro::TokenStream;
 
@@ -26,11 +27,27 @@ use proc_macro::TokenStream;
 /// | `native = 3`, `native = false` | a histogram's native schema, or none |
 /// | `range = (1e-6, 100.0)` | the range of the native buckets |
 /// | `max_series = 100` | how many series a family may have |
+/// | `sampling = Sampling::EveryN(64)` | for a histogram with which sections are timed: which of them really are |
 ///
 /// The name, the unit and the bounds are checked by the compiler.
 #[proc_macro_attribute]
 pub fn metric(arguments: TokenStream, item: TokenStream) -> TokenStream {
     metric::expand(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Times a function with a histogram: `#[timed(FORWARD)]`, where the argument is anything that has a method `start`. All
+/// ways out of the function end the section.
+///
+/// ```ignore
+/// #[timed(FORWARD_SECONDS)]
+/// fn forward(batch: &Batch) -> Result<Logits> { ... }
+/// ```
+///
+/// Of an `async fn` the wall time is measured from the first poll to its completion, or to the moment when the future is
+/// dropped: with all that other tasks did in between, and without the time before the first poll.
+#[proc_macro_attribute]
+pub fn timed(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    timed::expand(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Derives `LabelSet` for a struct with named fields: each field is a label. A field that is named by a keyword, or

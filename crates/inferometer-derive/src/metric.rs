@@ -13,6 +13,7 @@ struct Arguments {
     native: Option<Expr>,
     range: Option<Expr>,
     max_series: Option<LitInt>,
+    sampling: Option<Expr>,
 }
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
@@ -34,6 +35,10 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     };
     let max_series = match &arguments.max_series {
         Some(most) => quote!(::core::option::Option::Some(#most)),
+        None => quote!(::core::option::Option::None),
+    };
+    let sampling = match &arguments.sampling {
+        Some(sampling) => quote!(::core::option::Option::Some(#sampling)),
         None => quote!(::core::option::Option::None),
     };
     let (bounds, buckets) = match (&arguments.buckets, &arguments.native, &arguments.range) {
@@ -84,6 +89,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
                 labels: &[],
                 buckets: #buckets,
                 max_series: #max_series,
+                sampling: #sampling,
             };
             <#ty>::declared(&DECLARATION)
         };
@@ -110,7 +116,7 @@ fn parse_arguments(tokens: TokenStream) -> Result<Arguments> {
                 Err(meta.error(concat!("#[metric] knows only: " $(, stringify!($key), " ")*)))
             }};
         }
-        take!(name, unit, buckets, native, range, max_series)
+        take!(name, unit, buckets, native, range, max_series, sampling)
     });
     parser.parse2(tokens)?;
     Ok(arguments)

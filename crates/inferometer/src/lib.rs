@@ -79,6 +79,10 @@
 #[path = "private.rs"]
 pub mod __private;
 #[cfg(not(loom))]
+mod account;
+#[cfg(not(loom))]
+mod clock;
+#[cfg(not(loom))]
 mod grid;
 #[cfg(not(loom))]
 mod instrument;
@@ -88,6 +92,8 @@ mod label;
 mod macros;
 #[cfg(not(loom))]
 mod registry;
+#[cfg(not(loom))]
+mod sampling;
 #[cfg(not(loom))]
 mod self_metrics;
 #[cfg(not(loom))]
@@ -107,14 +113,15 @@ extern crate self as inferometer;
 #[cfg(not(loom))]
 pub use {
     grid::{Buckets, BucketsError, Domain},
-    inferometer_derive::{LabelSet, LabelValue, metric},
+    inferometer_derive::{LabelSet, LabelValue, metric, timed},
     instrument::{
-        Counter, Family, Gauge, Histogram, Instrument, IntoF64, Local, Observation, SignalSafe, UpDownCounter,
-        counter_fn, gauge_fn,
+        Counter, Family, Gauge, Histogram, Instrument, IntoF64, Local, Observation, SignalSafe, Timed, Timer,
+        UpDownCounter, counter_fn, gauge_fn,
     },
     label::{LabelSet, LabelValue},
     macros::Level,
     registry::{Kind, Matcher, NameError, RegisterError, Registry},
+    sampling::{DEFAULT_BUDGET, Sampling, set_budget},
     snapshot::{
         FamilySnapshot, FamilyView, HistogramSnapshot, HistogramSum, HistogramView, NativeView, Quantile, Sample,
         SeriesId, SeriesSnapshot, SeriesView, Snapshot, Value, Visitor,

@@ -73,6 +73,36 @@ macro_rules! histogram {
     ($($input:tt)+) => { $crate::__instrument!($crate::Histogram<f64>, $($input)+) };
 }
 
+/// Runs an expression and times it with a histogram, if it is one of the sections that are sampled: see
+/// [`Sampling`](crate::Sampling). Gives the value of the expression. `return`, `?`, `break` and `.await` in it work as they
+/// do outside, and end the section. With `--cfg inferometer_off` only the expression is left.
+///
+/// ```
+/// use inferometer::{Histogram, metric, time};
+///
+/// /// Time to load weights.
+/// #[metric(name = "doc_macro_load_seconds", sampling = inferometer::Sampling::Always)]
+/// static LOAD: Histogram = Histogram::new();
+///
+/// fn load(text: &str) -> Result<i32, std::num::ParseIntError> {
+///     let weight: i32 = time!(LOAD, text.parse()?);
+///     Ok(weight + 1)
+/// }
+/// assert_eq!(load("41"), Ok(42));
+/// assert!(load("x").is_err());
+/// let seen = inferometer::Registry::global().snapshot();
+/// assert_eq!(seen.histogram("doc_macro_load_seconds", &[]).unwrap().count(), 2);
+/// ```
+#[macro_export]
+macro_rules! time {
+    ($histogram:expr, $section:expr $(,)?) => {{
+        let timer = $histogram.start();
+        let value = $section;
+        timer.stop();
+        value
+    }};
+}
+
 /// Describes a counter: `describe_counter!(name, description)` or `describe_counter!(name, unit, description)`.
 ///
 /// ```

@@ -1,7 +1,7 @@
 //! What the crate says about itself.
 
 use crate::registry::{Kind, RegisterError, Registry};
-use crate::storage;
+use crate::{account, clock, storage};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 static INVALID: AtomicU64 = AtomicU64::new(0);
@@ -16,7 +16,7 @@ pub(crate) fn count_invalid(n: u64) {
 pub(crate) fn register(registry: &Registry) -> impl Iterator<Item = RegisterError> {
     let counter =
         |name: &str, help: &str, value: fn() -> f64| registry.function(Kind::Counter, name, help, &[], Box::new(value));
-    let results: [Result<(), RegisterError>; 3] = [
+    let results: [Result<(), RegisterError>; 5] = [
         counter(
             "inferometer_invalid_observations_total",
             "Observations that were negative, infinite, NaN or too large, and were not recorded.",
@@ -26,6 +26,16 @@ pub(crate) fn register(registry: &Registry) -> impl Iterator<Item = RegisterErro
             "inferometer_records_dropped_total",
             "Records without a cell: refused at registration, or made inside an allocator or a signal handler before it.",
             || storage::DROPPED.load(Relaxed) as f64,
+        ),
+        counter(
+            "inferometer_clock_anomalies_total",
+            "How often the clock of timed sections went back, or was found to have changed its speed.",
+            || clock::anomalies() as f64,
+        ),
+        counter(
+            "inferometer_overhead_seconds_total",
+            "What recording has cost, as reckoned at the end of the last scrape: records times the cost of one, and samples as measured.",
+            account::seconds,
         ),
         registry.function(
             Kind::Gauge,
@@ -37,6 +47,9 @@ pub(crate) fn register(registry: &Registry) -> impl Iterator<Item = RegisterErro
     ];
     results.into_iter().filter_map(Result::err)
 }
+
+/// The family that names the series whose budget is too small.
+pub(crate) const BUDGET_INFEASIBLE: &str = "inferometer_budget_infeasible";
 
 /// The family that says how many label sets were refused a series of their own. Each family counts its own.
 pub(crate) const SERIES_DROPPED: &str = "inferometer_series_dropped_total";

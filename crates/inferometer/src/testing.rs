@@ -3,10 +3,13 @@
 //! Tests that run in one process share the global registry. Give the code under test a [`Registry`] of its own where
 //! that can be done; else compare two snapshots, as [`Recorded`] does.
 
+use crate::clock::mock;
 use crate::registry::{Kind, Registry};
 use crate::snapshot::{FamilySnapshot, Snapshot, Value};
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::unit::Unit;
 use std::fmt;
+use std::time::Duration;
 
 /// What is recorded from a moment on.
 ///
@@ -109,6 +112,52 @@ impl fmt::Display for Listing<'_> {
             writeln!(f, "  {:?} {value}", series.labels)?;
         }
         Ok(())
+    }
+}
+
+/// A clock for timed sections that stands still until it is moved. There is one in the process at a time: a second one
+/// waits for the first to be dropped. The time of all threads' sections comes from it.
+///
+/// ```
+/// use inferometer::{Histogram, Registry, Sampling, testing::MockClock};
+/// use std::time::Duration;
+/// let registry = Registry::new();
+/// let step: Histogram = registry.histogram("step_seconds", &[])?;
+/// step.set_sampling(Sampling::Always);
+/// let clock = MockClock::install();
+/// let timer = step.start();
+/// clock.advance(Duration::from_millis(3));
+/// assert_eq!(timer.stop(), Some(Duration::from_millis(3)));
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
+#[derive(Debug)]
+pub struct MockClock {
+    before: (u8, u64),
+    _only: MutexGuard<'static, ()>,
+}
+
+impl MockClock {
+    /// Puts the clock in the place of the real one, until it is dropped.
+    pub fn install() -> Self {
+        static ONLY: Mutex<()> = Mutex::new(());
+        let only = lock(&ONLY);
+        MockClock { before: mock::begin(), _only: only }
+    }
+
+    /// Moves it forward.
+    pub fn advance(&self, time: Duration) {
+        mock::set(mock::get().wrapping_add(time.as_nanos() as u64));
+    }
+
+    /// Moves it back, as no clock should.
+    pub fn set_back(&self, time: Duration) {
+        mock::set(mock::get().wrapping_sub(time.as_nanos() as u64));
+    }
+}
+
+impl Drop for MockClock {
+    fn drop(&mut self) {
+        mock::end(self.before);
     }
 }
 

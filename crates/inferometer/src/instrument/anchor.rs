@@ -40,7 +40,8 @@ impl<const CELLS: usize> Anchor<CELLS> {
         Slot::from_bits(self.slot.load(Relaxed))
     }
 
-    /// The record path: adds `n` to one of the cells.
+    /// The record path: adds `n` to one of the cells. The last cell takes what is more than one, so that the number of
+    /// calls can be told from the cells; for a constant 1 that folds away.
     #[inline(always)]
     pub(super) fn add<I: Instrument>(&self, cell: usize, n: u64) {
         if cfg!(inferometer_off) {
@@ -51,9 +52,12 @@ impl<const CELLS: usize> Anchor<CELLS> {
         if chunk.is_null() {
             // Only a static may be without a slot. The other case takes plain values: see `Owner`.
             let slot = if self.owner.is_declared() { self.registered_slot::<I>() } else { slot };
-            return storage::add_cold(slot.add(cell), n);
+            return storage::add_cold(slot, cell, CELLS - 1, n);
         }
         storage::add_own(storage::cell(chunk, slot.offset() + cell), n);
+        if n != 1 {
+            storage::add_own(storage::cell(chunk, slot.offset() + CELLS - 1), n.wrapping_sub(1));
+        }
     }
 
     /// Registers a static, unless that has been done.

@@ -22,7 +22,10 @@ use std::fmt;
 /// TOKENS.increment(8);
 /// assert_eq!(Registry::global().snapshot().counter("doc_generation_tokens_total", &[]), Some(8));
 /// ```
-pub struct Counter(Anchor<1>);
+pub struct Counter(Anchor<CELLS>);
+
+/// The value, and what of it was added in calls past one each.
+const CELLS: usize = 2;
 
 impl Counter {
     #[doc(hidden)]
@@ -76,7 +79,10 @@ impl SignalSafe<'_> {
             return;
         }
         match storage::overflow(self.0.0.slot()) {
-            Some(cells) => cells.add(0, n),
+            Some(cells) => {
+                cells.add(0, n);
+                cells.add(CELLS - 1, n.wrapping_sub(1));
+            }
             None => storage::drop_record(),
         }
     }

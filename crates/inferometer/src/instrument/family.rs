@@ -155,6 +155,7 @@ impl<L: LabelSet, I: Instrument> Family<L, I> {
                 domain: I::DOMAIN,
                 buckets: declaration.buckets.as_ref(),
                 max_series: declaration.max_series,
+                sampling: declaration.sampling,
             },
         )?;
         let core = self.core.get_or_init(|| core);
@@ -192,6 +193,7 @@ impl Registry {
                 domain: I::DOMAIN,
                 buckets: None,
                 max_series: None,
+                sampling: None,
             },
         )?;
         let tag = AtomicU32::new(core.family.tag);

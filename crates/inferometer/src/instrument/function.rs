@@ -73,6 +73,7 @@ impl Registry {
             domain: Domain::Integers,
             buckets: None,
             max_series: None,
+            sampling: None,
         })?;
         let value_of = |name: &str| labels.iter().find(|&&(own, _)| own == name).map_or("", |&(_, value)| value);
         let values: Vec<&str> = family.labels.iter().map(|label| value_of(&label.name)).collect();

@@ -2,8 +2,8 @@
 
 use super::private::{Bind, Bound};
 use super::{Instrument, IntoF64, Owner, owner};
-use crate::grid::{self, Domain, Entry, LIMIT};
-use crate::registry::{Declaration, Declared, Kind, RegisterError, Registry, Series};
+use crate::grid::{self, Domain, Entry, Grid, LIMIT};
+use crate::registry::{BUCKETS, Declaration, Declared, EXCESS, Kind, RegisterError, Registry, Series};
 use crate::storage::{self, Slot};
 use std::fmt;
 use std::marker::PhantomData;
@@ -43,6 +43,8 @@ pub struct Histogram<T: Observation = Duration> {
     table: AtomicPtr<Entry>,
     /// For the cold path; null until it is known.
     series: AtomicPtr<Series>,
+    /// The cells of the sampling; unregistered until sections are timed.
+    timing: AtomicU32,
     owner: Owner,
     observes: PhantomData<fn(T)>,
 }
@@ -159,6 +161,7 @@ impl<T: Observation> Histogram<T> {
             entries: AtomicU32::new(0),
             table: AtomicPtr::new(ptr::null_mut()),
             series: AtomicPtr::new(ptr::null_mut()),
+            timing: AtomicU32::new(Slot::UNREGISTERED.bits()),
             owner,
             observes: PhantomData,
         }
@@ -200,7 +203,10 @@ impl<T: Observation> Histogram<T> {
         let entry = unsafe { &*entry };
         let bucket = grid::index_in(entry, key);
         T::add_to_sum(key, n, storage::cell(chunk, slot.offset()));
-        storage::add_own(storage::cell(chunk, slot.offset() + 1 + bucket), n);
+        storage::add_own(storage::cell(chunk, slot.offset() + BUCKETS + bucket), n);
+        if n != 1 {
+            storage::add_own(storage::cell(chunk, slot.offset() + EXCESS), n.wrapping_sub(1));
+        }
     }
 
     /// For what may not be registered yet.
@@ -240,9 +246,59 @@ impl<T: Observation> Histogram<T> {
             self.entries.store(table.len() as u32, Relaxed);
             self.table.store(table.as_ptr().cast_mut(), Relaxed);
         }
-        self.series.store(ptr::from_ref(series).cast_mut(), Relaxed);
+        self.series.store(ptr::from_ref(series).cast_mut(), Release);
+        if let Some(timing) = series.timing() {
+            self.timing.store(timing.slot(member).bits(), Relaxed);
+        }
         self.slot.store(slot.bits(), Release);
         slot
+    }
+
+    /// The cells of the sampling.
+    #[inline(always)]
+    pub(super) fn timing_slot(&self) -> Slot {
+        Slot::from_bits(self.timing.load(Relaxed))
+    }
+
+    /// The series, registered if need be; `None` where it cannot be, and inside an allocator that the registry called.
+    pub(super) fn series(&self) -> Option<&Series> {
+        if self.known_series().is_none() && self.owner.is_declared() {
+            match self.owner.resolve::<Self>(self.slot()) {
+                Ok((series, member)) => _ = self.pin(series, member),
+                Err(slot) => self.slot.store(slot.bits(), Relaxed),
+            }
+        }
+        self.known_series()
+    }
+
+    /// The same for one that has been recorded to.
+    pub(super) fn known_series(&self) -> Option<&Series> {
+        let series = self.series.load(Acquire).cast_const();
+        // SAFETY: validity: null, or a series that the histogram owns a share of, borrows or has pinned. Aliasing: a
+        // series is shared.
+        unsafe { series.as_ref() }
+    }
+
+    /// The cells of the sampling, made if need be.
+    pub(super) fn begin_timing(&self) -> Option<Slot> {
+        let series = self.series()?;
+        let _mark = match storage::enter() {
+            storage::Entry::Nested => return None, // in an allocator or a signal handler
+            mark => mark,
+        };
+        let slot = series.begin_timing()?.slot(self.owner.member());
+        self.timing.store(slot.bits(), Relaxed);
+        Some(slot)
+    }
+
+    /// A count of the series for somebody who may live longer: see [`Owner::counted`].
+    pub(super) fn counted(&self) -> *const Series {
+        self.owner.counted()
+    }
+
+    /// The first cell.
+    pub(super) fn slot(&self) -> Slot {
+        Slot::from_bits(self.slot.load(Acquire))
     }
 }
 
@@ -252,17 +308,33 @@ impl<T: Observation> Histogram<T> {
 #[cold]
 #[inline(never)]
 extern "C" fn add_cold<T: Observation>(series: *const Series, slot: Slot, key: u64, n: u64) {
-    let Some(key) = T::valid(key) else { return crate::self_metrics::count_invalid(n) };
     // SAFETY: validity: null, or a series that the histogram owns a share of, borrows or has pinned. Aliasing: a series
     // is shared.
-    let grid = unsafe { series.as_ref() }.and_then(|series| series.family.grid.as_deref());
-    let (Some(grid), Some(cells)) = (grid, storage::touch(slot)) else { return storage::drop_record() };
+    match unsafe { series.as_ref() }.and_then(|series| series.family.grid.as_deref()) {
+        Some(grid) => add_in::<T>(grid, slot, key, n, n.wrapping_sub(1)),
+        None => storage::drop_record(),
+    }
+}
+
+/// Records to a histogram of which only the grid and the first cell are known. `excess` is how many of the `n` are not
+/// calls of their own.
+pub(super) fn add_in<T: Observation>(grid: &Grid, slot: Slot, key: u64, n: u64, excess: u64) {
+    let Some(key) = T::valid(key) else { return crate::self_metrics::count_invalid(n) };
+    let Some(cells) = storage::touch(slot) else { return storage::drop_record() };
     if T::DOMAIN.has_float_sum() {
         cells.add_f64(0, f64::from_bits(key) * n as f64);
     } else {
         cells.add(0, key.wrapping_mul(n));
     }
-    cells.add(1 + grid.search(key), n);
+    let (table, first) = grid.table();
+    let bucket = match table.get(T::position(key).wrapping_sub(first) as usize) {
+        Some(entry) => grid::index_in(entry, key),
+        None => grid.search(key),
+    };
+    cells.add(BUCKETS + bucket, n);
+    if excess != 0 {
+        cells.add(EXCESS, excess);
+    }
 }
 
 impl Histogram<Duration> {

@@ -2,6 +2,7 @@
 //! the storage for a chunk.
 
 mod anchor;
+mod calibration;
 mod counter;
 mod family;
 mod function;
@@ -11,6 +12,7 @@ mod local;
 mod number;
 mod owner;
 mod site;
+mod timer;
 mod up_down_counter;
 
 pub use counter::{Counter, SignalSafe};
@@ -22,6 +24,7 @@ pub use local::Local;
 pub use number::IntoF64;
 pub(crate) use owner::Owner;
 pub use site::DynamicSite;
+pub use timer::{Timed, Timer};
 pub use up_down_counter::UpDownCounter;
 
 use crate::grid::{Buckets, Domain};
@@ -83,6 +86,7 @@ impl Declaration {
             domain: I::DOMAIN,
             buckets: self.buckets.as_ref(),
             max_series: self.max_series,
+            sampling: self.sampling,
         })?;
         let value = |name: &str| self.labels.iter().find(|&&(own, _)| own == name).map_or("", |&(_, value)| value);
         let values: Vec<&str> = family.labels.iter().map(|label| value(&label.name)).collect();
@@ -169,6 +173,7 @@ impl Registry {
             domain: I::DOMAIN,
             buckets,
             max_series: None,
+            sampling: None,
         })?;
         if family.labels.iter().zip(names).all(|(label, name)| label.name == *name) {
             return family.get_or_create(&SliceLabels(values));

@@ -4,6 +4,7 @@ use super::Instrument;
 use crate::registry::{Declaration, RegisterError, Registry, Series};
 use crate::storage::{self, Slot};
 use std::fmt;
+use std::ptr;
 use std::sync::Arc;
 
 /// Where an instrument's series comes from.
@@ -46,6 +47,20 @@ impl Owner {
     #[inline(always)]
     pub(super) fn borrowed(series: *const Series, member: usize) -> Self {
         Owner { source: Source::Series(series), member: member as u32 }
+    }
+
+    /// The member of the series that the instrument is.
+    pub(super) fn member(&self) -> usize {
+        self.member as usize
+    }
+
+    /// A count of the series for somebody who may live longer, to be given to [`release`]. Null for a static, whose series
+    /// is there for ever.
+    pub(super) fn counted(&self) -> *const Series {
+        match self.source {
+            Source::Series(series) => Arc::into_raw(clone_raw(series)),
+            Source::Declared(_) | Source::Nowhere => ptr::null(),
+        }
     }
 
     /// Whether the series may not be known yet.
@@ -119,7 +134,7 @@ impl Drop for Owner {
 
 /// Gives up a count that a handle owned.
 #[inline(never)]
-fn release(series: *const Series) {
+pub(super) fn release(series: *const Series) {
     // SAFETY: validity: the count came from `Arc::into_raw` and is given up once. Aliasing: an `Arc` is shared.
     drop(unsafe { Arc::from_raw(series) });
 }

@@ -24,7 +24,8 @@ pub struct UpDownCounter(Anchor<CELLS>);
 /// The cells of an up-down counter. The decrements come first because they must be read first.
 const DOWN: usize = 0;
 const UP: usize = 1;
-const CELLS: usize = 2;
+/// And what was added in calls past one each.
+const CELLS: usize = 3;
 
 impl UpDownCounter {
     #[doc(hidden)]

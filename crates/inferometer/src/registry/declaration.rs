@@ -2,6 +2,7 @@
 
 use super::{RegisterError, Registry};
 use crate::grid::Buckets;
+use crate::sampling::Sampling;
 use crate::unit::Unit;
 use linkme::distributed_slice;
 
@@ -16,12 +17,13 @@ pub struct Declaration {
     pub labels: &'static [(&'static str, &'static str)],
     pub buckets: Option<Buckets>,
     pub max_series: Option<usize>,
+    pub sampling: Option<Sampling>,
 }
 
 impl Declaration {
     /// The declaration of a macro call.
     pub const fn named(name: &'static str, labels: &'static [(&'static str, &'static str)]) -> Self {
-        Declaration { name, help: "", unit: None, labels, buckets: None, max_series: None }
+        Declaration { name, help: "", unit: None, labels, buckets: None, max_series: None, sampling: None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A family: a name, its description, and its series by their labels.
 
 use super::Kind;
+use super::Shared;
 use super::by_labels::ByLabels;
 use super::error::RegisterError;
 use super::held::Held;
@@ -8,12 +9,14 @@ use super::list::SeriesList;
 use super::series::{Series, Store};
 use crate::grid::Grid;
 use crate::label::{Labels, Packed};
+use crate::sampling::Sampling;
 use crate::storage::{POOL, Shape};
 use crate::sync::{Mutex, OnceLock};
 use crate::unit::Unit;
 use crossbeam_utils::CachePadded;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// The value of a label that stands for all the values past a family's limit.
 pub(crate) const OTHER: &str = "other";
@@ -37,11 +40,36 @@ pub(crate) struct Family {
     pub(crate) tag: u32,
     /// How many series the family may have before further ones go to one called `other`.
     max_series: usize,
-    /// How many series the registry has, and may have, all families together.
-    budget: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
+    /// As [`Sampling::to_bits`] says.
+    sampling: AtomicU64,
+    /// Since when sections are timed with this histogram.
+    companions: OnceLock<Companions>,
     /// How often a label set was refused a series of its own.
     pub(crate) refused: AtomicU64,
     table: Mutex<Table>,
+}
+
+/// What the names of a timed histogram's companions end in.
+const EVENTS_SUFFIX: &str = "_events_total";
+const SAMPLES_SUFFIX: &str = "_samples_total";
+
+/// A family's help text.
+#[derive(Clone, Debug)]
+pub(crate) enum HelpText<'a> {
+    Own(&'a str),
+    Noted(Arc<str>),
+}
+
+impl Deref for HelpText<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            HelpText::Own(text) => text,
+            HelpText::Noted(text) => text,
+        }
+    }
 }
 
 /// What a family is about.
@@ -49,6 +77,24 @@ pub(crate) struct Family {
 pub(crate) struct Description {
     pub(crate) help: String,
     pub(crate) unit: Option<Unit>,
+}
+
+/// What a histogram has besides itself when sections are timed with it.
+#[derive(Debug)]
+pub(crate) struct Companions {
+    /// The names of the families that count events and samples.
+    pub(crate) events: String,
+    pub(crate) samples: String,
+    /// What the help text says about the sampling.
+    help: Mutex<Help>,
+}
+
+/// A help text with what is said about the sampling, and what it was made of.
+#[derive(Debug, Default)]
+struct Help {
+    sampling: Option<u64>,
+    described: bool,
+    text: Arc<str>,
 }
 
 /// A label's name, and where its values come from.
@@ -85,6 +131,11 @@ pub(crate) struct Table {
     removed: bool,
 }
 
+/// Where the buckets of a histogram begin. Before them stand the sum, and what was counted in calls past one each.
+pub(crate) const BUCKETS: usize = 2;
+/// Where a histogram has the latter.
+pub(crate) const EXCESS: usize = 1;
+
 /// What a new family is to be.
 pub(crate) struct Design {
     pub(crate) name: String,
@@ -94,6 +145,8 @@ pub(crate) struct Design {
     pub(crate) width: usize,
     pub(crate) grid: Option<Arc<Grid>>,
     pub(crate) max_series: usize,
+    /// Given when sections are timed from the start.
+    pub(crate) sampling: Option<Sampling>,
 }
 
 impl Table {
@@ -104,13 +157,13 @@ impl Table {
 }
 
 impl Family {
-    pub(crate) fn new(design: Design, budget: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(design: Design, shared: Arc<Shared>) -> Self {
         let stride = match (design.kind, &design.grid) {
-            (Kind::Histogram, Some(grid)) => 1 + grid.len(), // the sum stands first
-            (Kind::UpDownCounter, _) => 2,                   // decrements, increments
-            _ => 1,
+            (Kind::Histogram, Some(grid)) => BUCKETS + grid.len(), // the sum, the excess, the buckets
+            (Kind::UpDownCounter, _) => 3,                         // decrements, increments, the excess
+            _ => 2,                                                // the value, the excess
         };
-        Family {
+        let family = Family {
             name: design.name,
             given_name: design.given_name,
             kind: design.kind,
@@ -121,10 +174,63 @@ impl Family {
             grid: design.grid,
             tag: new_tag(),
             max_series: design.max_series,
-            budget,
+            shared,
+            sampling: AtomicU64::new(design.sampling.unwrap_or_default().to_bits()),
+            companions: OnceLock::new(),
             refused: AtomicU64::new(0),
             table: Mutex::new(Table::default()),
+        };
+        if design.sampling.is_some() {
+            family.begin_timing();
         }
+        family
+    }
+
+    pub(crate) fn sampling(&self) -> Sampling {
+        Sampling::from_bits(self.sampling.load(Relaxed))
+    }
+
+    /// For all series that there are, and for those to come.
+    pub(crate) fn set_sampling(&self, sampling: Sampling) {
+        self.sampling.store(sampling.to_bits(), Relaxed);
+        for series in self.series().iter() {
+            if let Some(timing) = series.timing() {
+                timing.set_sampling(sampling);
+            }
+        }
+        self.shared.changed(); // the help text has
+    }
+
+    /// What stands beside the histogram, when sections are timed with it.
+    pub(crate) fn companions(&self) -> Option<&Companions> {
+        self.companions.get()
+    }
+
+    /// From now on sections are timed with this histogram.
+    pub(crate) fn begin_timing(&self) {
+        if self.companions.get().is_none() {
+            let companions = Companions {
+                events: format!("{}{EVENTS_SUFFIX}", self.name),
+                samples: format!("{}{SAMPLES_SUFFIX}", self.name),
+                help: Mutex::default(),
+            };
+            let _ = self.companions.set(companions); // somebody else may have been first
+            self.shared.changed();
+        }
+    }
+
+    /// The help text, with what is to be said about the sampling. Allocates when something has changed.
+    pub(crate) fn help(&self) -> HelpText<'_> {
+        let own = self.description.get().map_or("", |description| description.help.as_str());
+        let Some(companions) = &self.companions.get() else { return HelpText::Own(own) };
+        let Some(note) = self.sampling().note() else { return HelpText::Own(own) };
+        let mut help = crate::sync::lock(&companions.help);
+        let made_of = (Some(self.sampling.load(Relaxed)), !own.is_empty());
+        if (help.sampling, help.described) != made_of {
+            let text = format!("{own} {note}");
+            *help = Help { sampling: made_of.0, described: made_of.1, text: text.trim().into() };
+        }
+        HelpText::Noted(Arc::clone(&help.text))
     }
 
     /// How many of the labels are open.
@@ -163,7 +269,7 @@ impl Family {
         }
         let full = table.list.len() >= self.max_series;
         // The limit of the whole registry is not worth a series' failure: what is past it goes to `other` as well.
-        if (full || self.budget.load(Relaxed) == 0) && labels.len() > 0 {
+        if (full || self.shared.room.load(Relaxed) == 0) && labels.len() > 0 {
             self.refused.fetch_add(1, Relaxed);
             return self.other(&mut table, labels.len());
         }
@@ -180,7 +286,7 @@ impl Family {
         if table.by_labels.get(labels).is_some() {
             return Err(RegisterError::Taken { name: self.name.clone() });
         }
-        if self.budget.load(Relaxed) == 0 {
+        if self.shared.room.load(Relaxed) == 0 {
             return Err(RegisterError::TooManySeries);
         }
         self.create(&mut table, labels, Some(value)).map(drop)
@@ -229,7 +335,7 @@ impl Family {
         table.by_labels.insert(Arc::clone(&series));
         table.list.push(Arc::clone(&series));
         // Saturating: `other` series are made past the limit too.
-        let _ = self.budget.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(1)));
+        let _ = self.shared.room.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(1)));
         Ok(series)
     }
 
@@ -280,7 +386,7 @@ impl Family {
     fn drop_series(&self, table: &mut Table, series: &Arc<Series>) {
         table.by_labels.remove(&series.labels);
         table.list.remove(series);
-        let _ = self.budget.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(1)));
+        let _ = self.shared.room.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(1)));
     }
 }
 

@@ -8,6 +8,7 @@ use super::family::Table;
 use super::list::SeriesList;
 use super::series::Life;
 use super::{Directory, Family, Inner, all_registries};
+use crate::clock;
 use crate::storage::{self, POOL, Ranges, Slab};
 use crate::sync::{Mutex, MutexGuard, lock};
 use std::cell::RefCell;
@@ -28,6 +29,7 @@ pub(super) fn watch() {
 
 /// Everything that is locked. The fields are unlocked from the top down, the reverse of the order of locking.
 struct Held {
+    _clock: clock::Held,
     parked: MutexGuard<'static, Vec<&'static Slab>>,
     _ranges: MutexGuard<'static, Ranges>,
     _registries: Vec<HeldRegistry>,
@@ -52,7 +54,7 @@ extern "C" fn prepare() {
     let all = all_registries();
     let registries = all.iter().filter_map(Weak::upgrade).map(hold).collect();
     let (parked, ranges) = POOL.hold();
-    let held = Held { parked, _ranges: ranges, _registries: registries, _all: all };
+    let held = Held { _clock: clock::hold(), parked, _ranges: ranges, _registries: registries, _all: all };
     // Where the thread is ending, its thread-locals are gone and the locks are let go at once.
     let _ = HELD.try_with(|slot| slot.replace(Some(held)));
 }

@@ -11,16 +11,19 @@ mod list;
 mod matcher;
 pub(crate) mod name;
 mod series;
+pub(crate) mod timing;
 
 pub use declaration::{DECLARATIONS, Declaration, Declared};
 pub use error::RegisterError;
-pub(crate) use family::{Family, LabelName, LabelSource, SliceLabels, new_tag};
+pub(crate) use family::{BUCKETS, EXCESS, Family, HelpText, LabelName, LabelSource, SliceLabels, new_tag};
 pub use matcher::Matcher;
 pub use name::NameError;
-pub(crate) use series::{Series, Store, Sum};
+pub(crate) use series::{Calls, Series, Store, Sum, Timed};
 
 use crate::grid::{Buckets, Domain, Grid};
 use crate::label::LabelSet;
+use crate::sampling::Sampling;
+use crate::self_metrics::{BUDGET_INFEASIBLE, SERIES_DROPPED};
 use crate::snapshot::Scratch;
 use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
 use crate::unit::Unit;
@@ -83,12 +86,26 @@ pub struct Registry {
     pub(crate) inner: Arc<Inner>,
 }
 
+static GLOBAL: OnceLock<Registry> = OnceLock::new();
+
 pub(crate) struct Inner {
     directory: Mutex<Directory>,
-    /// Counts changes of the directory and of names, so that encoders know when to look again.
-    pub(crate) generation: AtomicU64,
+    shared: Arc<Shared>,
+}
+
+/// What a registry shares with its families.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Counts changes of the directory, of names and of descriptions, so that encoders know when to look again.
+    generation: AtomicU64,
     /// How many series may still be made.
-    budget: Arc<AtomicUsize>,
+    room: AtomicUsize,
+}
+
+impl Shared {
+    pub(crate) fn changed(&self) {
+        self.generation.fetch_add(1, Release);
+    }
 }
 
 #[derive(Default)]
@@ -121,6 +138,8 @@ pub(crate) struct Request<'a> {
     pub(crate) domain: Domain,
     pub(crate) buckets: Option<&'a Buckets>,
     pub(crate) max_series: Option<usize>,
+    /// For histograms that time sections.
+    pub(crate) sampling: Option<Sampling>,
 }
 
 pub(crate) enum RequestLabels<'a> {
@@ -141,8 +160,7 @@ impl Registry {
     pub fn new() -> Self {
         let inner = Arc::new(Inner {
             directory: Mutex::new(Directory::default()),
-            generation: AtomicU64::new(1),
-            budget: Arc::new(AtomicUsize::new(Self::MAX_SERIES)),
+            shared: Arc::new(Shared { generation: AtomicU64::new(1), room: AtomicUsize::new(Self::MAX_SERIES) }),
         });
         let mut all = all_registries();
         all.retain(|registry| registry.strong_count() > 0);
@@ -157,8 +175,6 @@ impl Registry {
     ///
     /// The first call registers all `#[metric]` statics that are linked into the program.
     pub fn global() -> &'static Registry {
-        static GLOBAL: OnceLock<Registry> = OnceLock::new();
-
         if let Some(registry) = GLOBAL.get() {
             return registry;
         }
@@ -178,6 +194,11 @@ impl Registry {
             log::error!("a declared metric is not exposed: {error}");
         }
         registry
+    }
+
+    /// Whether this is the registry of the process.
+    pub(crate) fn is_global(&self) -> bool {
+        GLOBAL.get().is_some_and(|global| Arc::ptr_eq(&global.inner, &self.inner))
     }
 
     /// Puts `prefix` in front of the name of every family of this registry, from the next scrape on.
@@ -280,12 +301,12 @@ impl Registry {
     }
 
     pub(crate) fn changed(&self) {
-        self.inner.generation.fetch_add(1, Release);
+        self.inner.shared.changed();
     }
 
     /// Changes whenever a family, a description or the scope does.
     pub(crate) fn generation(&self) -> u64 {
-        self.inner.generation.load(Acquire)
+        self.inner.shared.generation.load(Acquire)
     }
 
     pub(crate) fn families(&self) -> Arc<Vec<Arc<Family>>> {
@@ -312,7 +333,7 @@ impl Registry {
         name::check_metric_name(request.name).map_err(refuse)?;
         name::check_unit(request.name, request.unit).map_err(refuse)?;
         let exposed = name::escape(request.name);
-        if exposed == crate::self_metrics::SERIES_DROPPED {
+        if [SERIES_DROPPED, BUDGET_INFEASIBLE].contains(&exposed.as_ref()) {
             return Err(RegisterError::Taken { name: request.name.to_owned() });
         }
         let mut directory = self.directory();
@@ -349,8 +370,9 @@ impl Registry {
             width,
             grid,
             max_series: request.max_series.unwrap_or(Self::DEFAULT_MAX_SERIES_PER_FAMILY),
+            sampling: request.sampling,
         };
-        let family = Arc::new(Family::new(design, Arc::clone(&self.inner.budget)));
+        let family = Arc::new(Family::new(design, Arc::clone(&self.inner.shared)));
         let described = directory.descriptions.remove(exposed.as_ref());
         let own = (!request.help.is_empty() || request.unit.is_some())
             .then(|| Description { help: request.help.to_owned(), unit: request.unit.or(Unit::from_name(&exposed)) });

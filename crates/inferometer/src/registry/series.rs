@@ -1,8 +1,11 @@
 //! A series: its labels, its cells, and what a scrape must remember about it.
 
+use super::Kind;
 use super::family::Family;
+use super::timing::{self, Timing};
 use crate::label::Packed;
-use crate::storage::{Baseline, Lease, Slot};
+use crate::sampling::block::events_between;
+use crate::storage::{Baseline, Lease, POOL, Shape, Slot};
 use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
 use crossbeam_utils::CachePadded;
 use std::fmt;
@@ -23,6 +26,8 @@ pub(crate) struct Series {
     /// Whether `life` says anything. A scrape takes no lock for a counter that was never removed nor reused.
     eventful: AtomicBool,
     life: OnceLock<Box<Mutex<Life>>>,
+    /// Of a histogram with which sections are timed.
+    timing: OnceLock<Box<Timing>>,
 }
 
 /// Where the values are.
@@ -46,6 +51,49 @@ pub(crate) struct Life {
     sums: Vec<WideSum>,
     /// For each counter, what [`Counter::absolute`](crate::Counter::absolute) has added to the cells.
     raised: Vec<u64>,
+    /// For each member of a histogram with which sections are timed, what was counted.
+    timed: Vec<Timed>,
+}
+
+/// What was counted in the sections that are timed with a histogram, since the series began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timed {
+    /// How many sections there were.
+    pub(crate) events: u64,
+    /// How many of them were timed.
+    pub(crate) samples: u64,
+    /// What the cells said when the events were followed last, modulo 2^44.
+    events_seen: u64,
+    /// What the cells said when the series began.
+    samples_before: u64,
+    epoch: usize,
+}
+
+impl Timed {
+    fn follow(&mut self, timing: &Timing, member: usize) {
+        if self.epoch != timing.epoch() {
+            *self = Timed { epoch: timing.epoch(), ..Timed::default() };
+        }
+        let totals = timing.totals(member);
+        self.events += events_between(self.events_seen, totals.events);
+        self.events_seen = totals.events;
+        self.samples = totals.samples.wrapping_sub(self.samples_before);
+    }
+
+    /// From zero again.
+    fn restart(&mut self) {
+        self.samples_before = self.samples_before.wrapping_add(self.samples);
+        (self.events, self.samples) = (0, 0);
+    }
+}
+
+impl Life {
+    /// What was counted in the sections that are timed with a member, up to now.
+    fn timed(&mut self, timing: &Timing, member: usize, width: usize) -> Timed {
+        self.timed.resize(width, Timed::default());
+        self.timed[member].follow(timing, member);
+        self.timed[member]
+    }
 }
 
 /// A sum that outgrows 64 bits: a u64 of nanoseconds wraps after some weeks of a thousand concurrent requests.
@@ -82,7 +130,35 @@ impl Series {
             started: AtomicU64::new(now_millis()),
             eventful: AtomicBool::new(eventful),
             life,
+            timing: OnceLock::new(),
         }
+    }
+
+    /// The sampling, when sections are timed with this series.
+    #[inline(always)]
+    pub(crate) fn timing(&self) -> Option<&Timing> {
+        self.timing.get().map(|timing| &**timing)
+    }
+
+    /// The same, begun if need be. `None` when there is no room for its cells.
+    pub(crate) fn begin_timing(&self) -> Option<&Timing> {
+        if self.timing.get().is_none() {
+            let shape = Shape { cells: u32::try_from(self.family.width * timing::CELLS).ok()?, float_every: 0 };
+            let lease = POOL.lease_zeroed(shape).ok()?;
+            let timing = Timing::new(&self.family, self.slot()?, lease)?;
+            let _ = self.timing.set(Box::new(timing)); // somebody else may have been first
+            self.family.begin_timing();
+        }
+        let timing = self.timing()?;
+        timing.set_sampling(self.family.sampling()); // it may have been changed meanwhile
+        Some(timing)
+    }
+
+    /// What was counted in the sections that are timed with a member. Only one scrape of a registry may be in here at a
+    /// time.
+    pub(crate) fn timed(&self, member: usize) -> Option<Timed> {
+        let timing = self.timing()?;
+        Some(self.life().timed(timing, member, self.family.width))
     }
 
     /// The first cell, of a series that is in the slabs.
@@ -135,6 +211,12 @@ impl Series {
             }
             life.sums.clear();
             life.raised.clear();
+            if let Some(timing) = self.timing() {
+                for member in 0..self.family.width {
+                    life.timed(timing, member, self.family.width);
+                    life.timed[member].restart();
+                }
+            }
             self.started.store(now_millis(), Relaxed);
         }
     }
@@ -170,7 +252,12 @@ impl Series {
 
     /// Reads all cells into `cells`, and hands them to `each` for every member, with its sum when it is a histogram.
     /// Does nothing while the series is hidden. Only one scrape of a registry may be in here at a time.
-    pub(crate) fn read_cells(&self, cells: &mut Vec<u64>, mut each: impl FnMut(usize, &[u64], Sum)) {
+    pub(crate) fn read_cells(
+        &self,
+        cells: &mut Vec<u64>,
+        calls: &mut Calls,
+        mut each: impl FnMut(usize, &[u64], Sum, Option<Timed>),
+    ) {
         let Store::Cells(lease) = &self.store else { return };
         cells.clear();
         cells.resize(lease.cells(), 0);
@@ -179,7 +266,8 @@ impl Series {
         if !eventful && histogram.is_none() {
             read_in_order(lease, cells);
             for (member, chunk) in cells.chunks_exact_mut(self.family.stride).enumerate() {
-                each(member, chunk, Sum::None);
+                calls.take_in(self.family.kind, chunk);
+                each(member, chunk, Sum::None, None);
             }
             return;
         }
@@ -196,6 +284,7 @@ impl Series {
         let float_sums = histogram.is_some_and(|grid| grid.domain.has_float_sum());
         life.sums.resize(self.family.width, WideSum::default());
         for (member, chunk) in cells.chunks_exact_mut(self.family.stride).enumerate() {
+            calls.take_in(self.family.kind, chunk);
             if let Some(raised) = life.raised.get(member) {
                 chunk[0] = chunk[0].wrapping_add(*raised);
             }
@@ -206,7 +295,11 @@ impl Series {
             } else {
                 Sum::None
             };
-            each(member, chunk, sum);
+            let timed = self.timing().map(|timing| {
+                calls.take_in_timing(timing, member);
+                life.timed(timing, member, self.family.width)
+            });
+            each(member, chunk, sum, timed);
         }
     }
 
@@ -214,10 +307,49 @@ impl Series {
     pub(crate) fn raise_to(&self, member: usize, value: u64) {
         let Store::Cells(lease) = &self.store else { return };
         let mut life = self.life();
-        let counted = lease.total(member).wrapping_sub(life.baseline.value(lease, member));
+        let cell = member * self.family.stride;
+        let counted = lease.total(cell).wrapping_sub(life.baseline.value(lease, cell));
         life.raised.resize(self.family.width, 0);
         life.raised[member] = life.raised[member].max(value.saturating_sub(counted));
         self.eventful.store(true, Release);
+    }
+}
+
+/// How often users have called something that records.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Calls {
+    /// Counters and up-down counters.
+    pub(crate) adds: u64,
+    /// Histograms.
+    pub(crate) observations: u64,
+    /// Sections that are timed.
+    pub(crate) events: u64,
+    /// What the samples among these have cost.
+    pub(crate) sample_picos: u64,
+}
+
+impl Calls {
+    pub(crate) const NONE: Calls = Calls { adds: 0, observations: 0, events: 0, sample_picos: 0 };
+
+    /// Takes in the cells of a member, as they are laid out by [`Family::new`].
+    fn take_in(&mut self, kind: Kind, cells: &[u64]) {
+        match (kind, cells) {
+            (Kind::Counter, [value, excess]) => self.adds = self.adds.wrapping_add(value.wrapping_sub(*excess)),
+            (Kind::UpDownCounter, [down, up, excess]) => {
+                self.adds = self.adds.wrapping_add(down.wrapping_add(*up).wrapping_sub(*excess));
+            }
+            (Kind::Histogram, [_, excess, buckets @ ..]) => {
+                let count = buckets.iter().fold(0, |sum: u64, bucket| sum.wrapping_add(*bucket));
+                self.observations = self.observations.wrapping_add(count.wrapping_sub(*excess));
+            }
+            _ => {}
+        }
+    }
+
+    fn take_in_timing(&mut self, timing: &Timing, member: usize) {
+        let totals = timing.totals(member);
+        self.events = self.events.wrapping_add(totals.events);
+        self.sample_picos = self.sample_picos.wrapping_add(totals.cost_picos);
     }
 }
 
@@ -244,6 +376,35 @@ fn now_millis() -> u64 {
 // What a user's function may leave behind when it panics is its own affair; the values of other series are whole.
 impl std::panic::UnwindSafe for Series {}
 impl std::panic::RefUnwindSafe for Series {}
+
+impl Series {
+    /// How often users have called what records to this series.
+    fn calls(&mut self) -> Calls {
+        let mut calls = Calls::NONE;
+        let Store::Cells(lease) = &self.store else { return calls };
+        let mut cells = vec![0; lease.cells()];
+        lease.read(&mut cells);
+        if let Some(life) = self.life.get() {
+            lock(life).baseline.subtract(lease, &mut cells);
+        }
+        for chunk in cells.chunks_exact(self.family.stride) {
+            calls.take_in(self.family.kind, chunk);
+        }
+        if let Some(timing) = self.timing() {
+            for member in 0..self.family.width {
+                calls.take_in_timing(timing, member);
+            }
+        }
+        calls
+    }
+}
+
+impl Drop for Series {
+    fn drop(&mut self) {
+        let calls = self.calls();
+        crate::account::retire(calls);
+    }
+}
 
 impl fmt::Debug for Series {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

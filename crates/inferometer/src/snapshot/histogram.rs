@@ -27,7 +27,10 @@ impl HistogramSnapshot {
             bounds: bounds.to_vec(),
             classic: view.classic_counts().to_vec(),
             sum: view.sum,
-            samples: None,
+            samples: view
+                .timed
+                .filter(|timed| timed.events > 0 && timed.samples < view.count)
+                .map(|timed| timed.samples),
         }
     }
 
@@ -135,13 +138,13 @@ impl HistogramSnapshot {
                 }
                 (now, then) => HistogramSum::Float(now.as_f64() - then.as_f64()),
             },
-            samples: self.samples_with(earlier, u64::saturating_sub),
+            samples: self.sampled_with(earlier).then(|| since(self.samples_or_count(), earlier.samples_or_count())),
         }
     }
 
     /// Both together: series of one family have the same buckets.
     pub(super) fn add(&mut self, other: &HistogramSnapshot) {
-        self.samples = self.samples_with(other, u64::saturating_add);
+        self.samples = self.sampled_with(other).then(|| self.samples_together(other));
         for &(low, high, count) in &other.buckets {
             match self.buckets.iter_mut().find(|bucket| bucket.0 == low && bucket.1 == high) {
                 Some(bucket) => bucket.2 += count,
@@ -159,9 +162,23 @@ impl HistogramSnapshot {
         };
     }
 
-    /// The samples of both, where one that is not sampled has as many as observations.
-    fn samples_with(&self, other: &HistogramSnapshot, combine: fn(u64, u64) -> u64) -> Option<u64> {
-        let of = |histogram: &HistogramSnapshot| histogram.samples.unwrap_or(histogram.count());
-        (self.samples.is_some() || other.samples.is_some()).then(|| combine(of(self), of(other)))
+    fn sampled_with(&self, other: &HistogramSnapshot) -> bool {
+        self.samples.is_some() || other.samples.is_some()
+    }
+
+    fn samples_or_count(&self) -> u64 {
+        self.samples.unwrap_or(self.count())
+    }
+
+    /// As many samples as say as much as those of both do, where each stands for its own number of observations: the
+    /// effective sample size of Kish, Survey Sampling (1965).
+    fn samples_together(&self, other: &HistogramSnapshot) -> u64 {
+        let part = |histogram: &HistogramSnapshot| match (histogram.count() as f64, histogram.samples_or_count()) {
+            (count, samples) if count > 0.0 => (count, count * count / samples as f64),
+            _ => (0.0, 0.0),
+        };
+        let ((a, a_squares), (b, b_squares)) = (part(self), part(other));
+        // A float becomes the nearest integer there is: of what is not a number, zero.
+        ((a + b) * (a + b) / (a_squares + b_squares)).round() as u64
     }
 }

@@ -369,9 +369,10 @@ mod tests {
             sum.add(b);
             sum.samples()
         };
-        assert_eq!(sum(&early, &late), Some(50));
-        assert_eq!(sum(&early, &whole), Some(17));
-        assert_eq!(sum(&whole, &early), Some(17));
+        assert_eq!(sum(&early, &late), Some(50)); // 16 observations each
+        // 167^2 / (160^2 / 10 + 7^2 / 7): what each sample stands for differs.
+        assert_eq!(sum(&early, &whole), Some(11));
+        assert_eq!(sum(&whole, &early), Some(11));
         assert_eq!(sum(&whole, &whole), None);
         assert_eq!(late.delta(&whole).samples(), Some(33));
         assert_eq!(seen(&[(0.1, 200)]).delta(&early).samples(), Some(190));

@@ -1,14 +1,15 @@
 //! Reading a registry for an encoder: one pass, nothing allocated in the steady state.
 
+use crate::clock;
 use crate::grid::Grid;
-use crate::registry::{Family, Kind, Registry, Scope, Series, Store, Sum};
-use crate::self_metrics::SERIES_DROPPED;
+use crate::registry::{BUCKETS, Calls, Family, HelpText, Kind, Registry, Scope, Series, Store, Sum, Timed};
+use crate::self_metrics::{BUDGET_INFEASIBLE, SERIES_DROPPED};
 use crate::unit::Unit;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Memory that a scrape reuses; its lock orders the scrapes of a registry, which the reading of a series relies on.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Scratch {
     cells: Vec<u64>,
     classic: Vec<u64>,
     native: Vec<(i32, u64)>,
+    /// What this scrape has seen.
+    calls: Calls,
 }
 
 /// Receives what a registry holds. See [`Registry::visit`].
@@ -30,7 +33,7 @@ pub trait Visitor {
 /// A family, as a scrape sees it.
 pub struct FamilyView<'a> {
     name: &'a str,
-    help: &'a str,
+    help: HelpText<'a>,
     kind: Kind,
     unit: Option<Unit>,
     scope: &'a Scope,
@@ -52,7 +55,7 @@ impl FamilyView<'_> {
 
     /// The help text; empty when the family was never described.
     pub fn help(&self) -> &str {
-        self.help
+        &self.help
     }
 
     /// What the series are.
@@ -74,6 +77,21 @@ impl FamilyView<'_> {
     /// of families is good as long as it stays.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+}
+
+impl<'a> FamilyView<'a> {
+    /// A family of counters that nobody registered.
+    fn made_up(scope: &'a Scope, generation: u64) -> Self {
+        FamilyView {
+            name: "",
+            help: HelpText::Own(""),
+            kind: Kind::Counter,
+            unit: None,
+            scope,
+            family: None,
+            generation,
+        }
     }
 }
 
@@ -173,6 +191,8 @@ pub struct HistogramView<'a> {
     zero: u64,
     pub(super) sum: HistogramSum,
     pub(super) count: u64,
+    /// Where sections are timed with the histogram.
+    pub(super) timed: Option<Timed>,
 }
 
 /// The sum of a histogram's observations, as exact as it was recorded.
@@ -215,6 +235,17 @@ impl<'a> HistogramView<'a> {
         self.classic
     }
 
+    /// How many sections were begun that are timed with this histogram, whether they are sampled or not; `None` when none
+    /// are.
+    pub fn events(&self) -> Option<u64> {
+        self.timed.map(|timed| timed.events)
+    }
+
+    /// How many of these were sampled, each for several; `None` when none are timed.
+    pub fn samples(&self) -> Option<u64> {
+        self.timed.map(|timed| timed.samples)
+    }
+
     /// The native histogram, when the family has one.
     pub fn native(&self) -> Option<NativeView<'a>> {
         self.grid.native.map(|native| NativeView {
@@ -255,6 +286,8 @@ impl Registry {
     pub fn visit(&self, visitor: &mut dyn Visitor) {
         let reader = self.reader();
         let mut scratch = crate::sync::lock(&reader);
+        clock::check();
+        scratch.calls = crate::account::gone();
         // The generation first: should something change meanwhile, what is newer than the generation says is looked at
         // again next time. The other way round, what is older than it says would be taken for good.
         let generation = self.generation();
@@ -264,7 +297,7 @@ impl Registry {
             let description = family.description.get();
             let view = FamilyView {
                 name: &family.name,
-                help: description.map_or("", |description| &description.help),
+                help: family.help(),
                 kind: family.kind,
                 unit: description.and_then(|description| description.unit).or(Unit::from_name(&family.name)),
                 scope: &scope,
@@ -276,7 +309,29 @@ impl Registry {
                     visit_series(series, &scope, &mut scratch, visitor);
                 }
             }
+            if let Some(companions) = family.companions() {
+                let events = "Sections begun that are timed with this histogram, whether they are sampled or not.";
+                let samples = "Sections that were sampled for this histogram.";
+                let mut visit = |name: &str, help, count: fn(&Timed) -> u64| {
+                    if families.iter().any(|family| family.name == name) {
+                        return; // the user's own goes before
+                    }
+                    let view =
+                        FamilyView { name, help: HelpText::Own(help), ..FamilyView::made_up(&scope, generation) };
+                    if visitor.family(&view) {
+                        for series in family.series().iter() {
+                            visit_timed(series, &scope, count, visitor);
+                        }
+                    }
+                };
+                visit(&companions.events, events, |timed| timed.events);
+                visit(&companions.samples, samples, |timed| timed.samples);
+            }
         }
+        if self.is_global() {
+            crate::account::show(scratch.calls);
+        }
+        visit_infeasible(&families, &scope, generation, visitor);
         visit_refusals(&families, &scope, generation, visitor);
     }
 }
@@ -301,11 +356,11 @@ fn visit_series(series: &Arc<Series>, scope: &Scope, scratch: &mut Scratch, visi
             }
         }
         Store::Cells(_) => {
-            let Scratch { cells, classic, native } = scratch;
-            series.read_cells(cells, |member, cells, sum| {
+            let Scratch { cells, classic, native, calls } = scratch;
+            series.read_cells(cells, calls, |member, cells, sum, timed| {
                 let sample = match (kind, series.family.grid.as_deref()) {
                     (Kind::Histogram, Some(grid)) => {
-                        Sample::Histogram(histogram_view(grid, &cells[1..], sum, classic, native))
+                        Sample::Histogram(histogram_view(grid, &cells[BUCKETS..], sum, timed, classic, native))
                     }
                     (Kind::UpDownCounter, _) => Sample::UpDownCounter(cells[1].wrapping_sub(cells[0]) as i64),
                     _ => Sample::Counter(cells[0]),
@@ -316,10 +371,23 @@ fn visit_series(series: &Arc<Series>, scope: &Scope, scratch: &mut Scratch, visi
     }
 }
 
+/// What is counted of the sections that are timed with a series.
+fn visit_timed(series: &Arc<Series>, scope: &Scope, count: fn(&Timed) -> u64, visitor: &mut dyn Visitor) {
+    if series.is_hidden() {
+        return;
+    }
+    for member in 0..series.family.width {
+        let timed = series.timed(member).unwrap_or_default();
+        let view = SeriesView { labels: LabelsOf::Series(series), member, scope, started: series.started() };
+        visitor.series(&view, Sample::Counter(count(&timed)));
+    }
+}
+
 fn histogram_view<'a>(
     grid: &'a Grid,
     cells: &'a [u64],
     sum: Sum,
+    timed: Option<Timed>,
     classic: &'a mut Vec<u64>,
     native: &'a mut Vec<(i32, u64)>,
 ) -> HistogramView<'a> {
@@ -334,7 +402,47 @@ fn histogram_view<'a>(
         Sum::Integer(sum) => HistogramSum::Integer(sum),
         Sum::None => HistogramSum::Integer(0),
     };
-    HistogramView { grid, cells, classic, native, zero, sum, count: classic.iter().sum() }
+    HistogramView { grid, cells, classic, native, zero, sum, count: classic.iter().sum(), timed }
+}
+
+/// Series whose events come too fast for their budget.
+fn visit_infeasible(families: &[Arc<Family>], scope: &Scope, generation: u64, visitor: &mut dyn Visitor) {
+    let mut begun = false;
+    for family in families.iter().filter(|family| family.companions().is_some()) {
+        for series in family.series().iter() {
+            let Some(timing) = series.timing() else { continue };
+            for member in (0..family.width).filter(|&member| timing.is_infeasible(member)) {
+                if !begun {
+                    let view = FamilyView {
+                        name: BUDGET_INFEASIBLE,
+                        help: HelpText::Own(
+                            "Series whose events come too fast to be timed within the budget; the value is 1.",
+                        ),
+                        kind: Kind::Gauge,
+                        ..FamilyView::made_up(scope, generation)
+                    };
+                    if !visitor.family(&view) {
+                        return;
+                    }
+                    begun = true;
+                }
+                // Allocates, but only where something is amiss.
+                let name = name_of(series, member);
+                let view = SeriesView { labels: LabelsOf::One("series", &name), member: 0, scope, started: UNIX_EPOCH };
+                visitor.series(&view, Sample::Gauge(1.0));
+            }
+        }
+    }
+}
+
+/// A series as one writes it: `name{label="value"}`.
+fn name_of(series: &Arc<Series>, member: usize) -> String {
+    let labels = series.family.labels.iter();
+    let labels = labels.map(|label| format!("{}={:?}", label.name, label.source.value(series, member)));
+    match labels.collect::<Vec<_>>().join(",") {
+        none if none.is_empty() => series.family.name.clone(),
+        labels => format!("{}{{{labels}}}", series.family.name),
+    }
 }
 
 /// How many label sets each family has refused, for families that did.
@@ -343,19 +451,12 @@ fn visit_refusals(families: &[Arc<Family>], scope: &Scope, generation: u64, visi
     if refusing().next().is_none() {
         return;
     }
-    let view = FamilyView {
-        name: SERIES_DROPPED,
-        help: "Records whose label values were past the family's limit, and went to the series called other.",
-        kind: Kind::Counter,
-        unit: None,
-        scope,
-        family: None,
-        generation,
-    };
+    let help = "Records whose label values were past the family's limit, and went to the series called other.";
+    let view = FamilyView { name: SERIES_DROPPED, help: HelpText::Own(help), ..FamilyView::made_up(scope, generation) };
     if visitor.family(&view) {
         for family in refusing() {
             let labels = LabelsOf::One("family", &family.name);
-            let view = SeriesView { labels, member: 0, scope, started: SystemTime::UNIX_EPOCH };
+            let view = SeriesView { labels, member: 0, scope, started: UNIX_EPOCH };
             visitor.series(&view, Sample::Counter(family.refused.load(Relaxed)));
         }
     }

@@ -88,7 +88,7 @@ pub(crate) use slab::{Slab, cell};
 pub(crate) use slot::Slot;
 #[cfg(not(loom))]
 pub(crate) use thread::{
-    DROPPED, Entry, add_cold, add_own, add_own_f64, chunk, drop_record, enter, overflow, own_slab, touch,
+    Cells, DROPPED, Entry, add_cold, add_own, add_own_f64, chunk, drop_record, enter, overflow, own_slab, touch,
 };
 
 /// The storage of the process.

@@ -112,6 +112,20 @@ impl Pool {
         Ok((lease, baseline))
     }
 
+    /// The same with cells that are all zero, for what is more than a sum: the state of a sampler.
+    ///
+    /// Here the cells of other threads may be written to: what was a range of a former series has no writer, because
+    /// its last handle is gone (see the essay), and it has no new one before this returns and the range is made known.
+    pub(crate) fn lease_zeroed(&'static self, shape: Shape) -> Result<Lease, StorageFull> {
+        let (lease, left_over) = self.lease(shape)?;
+        if !left_over.is_empty() {
+            for slab in self.slabs().chain([&self.overflow]) {
+                slab.zero(lease.slot(), lease.cells());
+            }
+        }
+        Ok(lease)
+    }
+
     pub(super) fn give_back(&self, slot: Slot, shape: Shape) {
         lock(&self.ranges).give_back(slot, shape);
     }
@@ -135,7 +149,12 @@ impl Pool {
 
     /// The sum of one cell over all slabs, wrapping.
     pub(crate) fn total(&self, slot: Slot) -> u64 {
-        self.slabs().fold(self.overflow.value(slot), |sum, slab| sum.wrapping_add(slab.value(slot)))
+        self.total_of(slot, |value| value)
+    }
+
+    /// The sum over all slabs of what `part` takes of one cell, wrapping.
+    pub(crate) fn total_of(&self, slot: Slot, part: impl Fn(u64) -> u64) -> u64 {
+        self.slabs().fold(part(self.overflow.value(slot)), |sum, slab| sum.wrapping_add(part(slab.value(slot))))
     }
 
     /// The sum of one cell that holds floats. The order of the slabs is fixed but for new ones at the front that start
@@ -174,12 +193,7 @@ impl Pool {
 
     fn zero(&self, slab: &Slab) {
         for index in 0..CHUNKS {
-            let chunk = slab.chunk(index);
-            if !chunk.is_null() {
-                for offset in 0..self.chunk_cells(index) {
-                    super::slab::cell(chunk, offset).store(0, order::CELL);
-                }
-            }
+            slab.zero(Slot::new(index, 0), self.chunk_cells(index));
         }
     }
 }

@@ -57,6 +57,14 @@ impl Slab {
         }
     }
 
+    /// Sets cells to zero that nobody writes to meanwhile.
+    pub(crate) fn zero(&self, slot: Slot, cells: usize) {
+        let chunk = self.chunk(slot.chunk());
+        if !chunk.is_null() {
+            (0..cells).for_each(|i| cell(chunk, slot.offset() + i).store(0, order::CELL));
+        }
+    }
+
     /// The value of one cell.
     pub(crate) fn value(&self, slot: Slot) -> u64 {
         let chunk = self.chunk(slot.chunk());

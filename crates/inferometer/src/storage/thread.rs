@@ -79,6 +79,19 @@ impl Cells {
         }
     }
 
+    /// The value of one of the cells.
+    pub(crate) fn get(self, at: usize) -> u64 {
+        let (Cells::Own(chunk, base) | Cells::Shared(chunk, base)) = self;
+        cell(chunk, base + at).load(order::CELL)
+    }
+
+    /// Sets a cell that only this thread writes; does nothing to shared ones.
+    pub(crate) fn set_own(self, at: usize, value: u64) {
+        if let Cells::Own(chunk, base) = self {
+            cell(chunk, base + at).store(value, order::CELL);
+        }
+    }
+
     pub(crate) fn add_f64(self, at: usize, x: f64) {
         match self {
             Cells::Own(chunk, base) => add_own_f64(cell(chunk, base + at), x),
@@ -111,15 +124,18 @@ pub(crate) fn touch(slot: Slot) -> Option<Cells> {
     }
 }
 
-/// The cold path of a record to one cell.
+/// The cold path of a record to cell `at` of a slot, whose cell `excess` takes what is more than one.
 ///
 /// It takes plain values and, by its calling convention, does not unwind: else a handle that was only borrowed for this
 /// record would have to stand in memory, to be dropped. (Nothing in it panics.)
 #[cold]
 #[inline(never)]
-pub(crate) extern "C" fn add_cold(slot: Slot, n: u64) {
+pub(crate) extern "C" fn add_cold(slot: Slot, at: usize, excess: usize, n: u64) {
     match touch(slot) {
-        Some(cells) => cells.add(0, n),
+        Some(cells) => {
+            cells.add(at, n);
+            cells.add(excess, n.wrapping_sub(1));
+        }
         None => drop_record(),
     }
 }

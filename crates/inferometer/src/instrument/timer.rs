@@ -1,0 +1,371 @@
+//! Timed sections.
+
+use super::histogram::{Histogram, Observation, add_in};
+use super::owner;
+use crate::clock;
+use crate::registry::Series;
+use crate::registry::timing::{BEFORE_LAST, BLOCK, COST, LAST, LAST_GAP, SAMPLES, STATE, Timing, WORD};
+use crate::sampling::block::{Block, EVENT, is_drawn};
+use crate::sampling::budget::{Seen, SeriesState};
+use crate::sampling::{self, Sampling, costs};
+use crate::storage::{self, Cells, Slot};
+use crate::sync::{AtomicU64, order};
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::time::Duration;
+
+/// One sample in this many measures what it costs.
+const MEASURED: u32 = 16;
+
+/// What the time of a section can be recorded as: a [`Duration`], or seconds as an `f64`.
+pub trait Timed: Observation {
+    /// The observation of a number of nanoseconds.
+    #[doc(hidden)]
+    fn from_nanos(nanos: u64) -> Self;
+}
+
+impl Timed for Duration {
+    #[inline(always)]
+    fn from_nanos(nanos: u64) -> Self {
+        Duration::from_nanos(nanos)
+    }
+}
+
+impl Timed for f64 {
+    #[inline(always)]
+    fn from_nanos(nanos: u64) -> Self {
+        nanos as f64 / 1e9
+    }
+}
+
+/// A section that is being timed, or only counted: see [`Histogram::start`].
+///
+/// It ends when it is stopped or dropped, on whichever thread. It keeps no handle or loan busy.
+#[must_use = "the section ends when this is dropped"]
+pub struct Timer<T: Timed = Duration> {
+    /// Null when the section is only counted.
+    timing: *const Timing,
+    start: u64,
+    sample: Packed,
+    owned: *const Series,
+    observes: PhantomData<fn(T)>,
+}
+
+/// An event that was drawn: it is to be recorded, with the weight of its block.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    /// The cells of the sampling.
+    cells: Slot,
+    weight: u32,
+    /// For a sample that measures its own cost, what that was up to the start of the section, in ticks.
+    lead: Option<u64>,
+}
+
+/// A [`Sample`] in one register: the cells, the weight, and the lead in units of 16 ticks.
+#[derive(Clone, Copy, Debug)]
+struct Packed(u64);
+
+const LEAD_BITS: u32 = 12;
+const WEIGHT_BITS: u32 = 20;
+
+impl Sample {
+    fn pack(self) -> Packed {
+        const MOST: u64 = (1 << LEAD_BITS) - 2;
+        let lead = self.lead.map_or(0, |ticks| (ticks / 16).min(MOST) + 1);
+        Packed(u64::from(self.cells.bits()) << 32 | u64::from(self.weight) << LEAD_BITS | lead)
+    }
+}
+
+impl Packed {
+    const NONE: Packed = Packed(0);
+
+    fn unpack(self) -> Sample {
+        let lead = self.0 & ((1 << LEAD_BITS) - 1);
+        Sample {
+            cells: Slot::from_bits((self.0 >> 32) as u32),
+            weight: (self.0 >> LEAD_BITS) as u32 & ((1 << WEIGHT_BITS) - 1),
+            lead: lead.checked_sub(1).map(|lead| lead * 16),
+        }
+    }
+}
+
+thread_local! {
+    /// The sample that was drawn last, and the count of its series that the timer owns, or null. A timer stays in
+    /// registers, so that it costs nothing where nothing is drawn, if what is out of line fills it by way of two registers
+    /// and these.
+    static DRAWN: Cell<Packed> = const { Cell::new(Packed::NONE) };
+    static OWNED: Cell<*const Series> = const { Cell::new(ptr::null()) };
+}
+
+/// Where a section began. Returned in two registers.
+struct Begun {
+    timing: *const Timing,
+    start: u64,
+}
+
+// SAFETY: what `owned` points to is `Send` and `Sync`, as `Arc<Series>` is; the timing is a part of it.
+unsafe impl<T: Timed> Send for Timer<T> {}
+// SAFETY: nothing can be done with a shared timer.
+unsafe impl<T: Timed> Sync for Timer<T> {}
+
+impl<T: Timed> Histogram<T> {
+    /// Begins a section, whose time is recorded when the timer is stopped or dropped, if the section is one of those that
+    /// are sampled: see [`Sampling`]. That is decided here, before the clock is read; a section that is not sampled costs
+    /// about a nanosecond.
+    ///
+    /// ```
+    /// use inferometer::{Histogram, Registry, Sampling};
+    /// let registry = Registry::new();
+    /// let forward: Histogram = registry.histogram("forward_seconds", &[])?;
+    /// forward.set_sampling(Sampling::Always);
+    /// let timer = forward.start();
+    /// // ... the forward pass ...
+    /// let took = timer.stop();
+    /// assert!(took.is_some());
+    /// assert_eq!(registry.snapshot().histogram("forward_seconds", &[]).unwrap().count(), 1);
+    /// # Ok::<(), inferometer::RegisterError>(())
+    /// ```
+    #[inline(always)]
+    pub fn start(&self) -> Timer<T> {
+        let mut timer =
+            Timer { timing: ptr::null(), start: 0, sample: Packed::NONE, owned: ptr::null(), observes: PhantomData };
+        if cfg!(inferometer_off) {
+            return timer;
+        }
+        let slot = self.timing_slot();
+        let chunk = storage::chunk(slot);
+        // One branch for all that is rare.
+        if chunk.is_null() || count(chunk, slot) {
+            let Begun { timing, start } = self.begin(slot);
+            if !timing.is_null() {
+                (timer.timing, timer.start) = (timing, start);
+                (timer.sample, timer.owned) = (DRAWN.get(), OWNED.get());
+            }
+        }
+        timer
+    }
+
+    /// Reads the clock, as the last thing before the section.
+    #[inline(never)]
+    fn begin(&self, slot: Slot) -> Begun {
+        let Some((timing, sample)) = self.drawn(slot) else { return Begun { timing: ptr::null(), start: 0 } };
+        DRAWN.set(sample.pack());
+        OWNED.set(self.counted());
+        Begun { timing, start: sample.start() }
+    }
+
+    /// Runs `section` and times it, if it is one of those that are sampled. See [`time!`](crate::time), which also lets
+    /// `return`, `?` and `.await` through.
+    #[inline(always)]
+    pub fn time<R>(&self, section: impl FnOnce() -> R) -> R {
+        let timer = self.start();
+        let result = section();
+        timer.stop();
+        result
+    }
+}
+
+impl<T: Observation> Histogram<T> {
+    /// Records what `value` returns, if this event is one of those that are sampled: see [`Sampling`]. Else `value` is not
+    /// called. For values that cost something to find.
+    ///
+    /// ```
+    /// use inferometer::{Histogram, Registry, Sampling};
+    /// let registry = Registry::new();
+    /// let entropy: Histogram<f64> = registry.histogram("entropy_ratio", &[])?;
+    /// entropy.set_sampling(Sampling::EveryN(100));
+    /// let probabilities = [0.5, 0.25, 0.25_f64];
+    /// for _ in 0..1_000 {
+    ///     entropy.record_with(|| probabilities.iter().map(|p| -p * p.log2()).sum());
+    /// }
+    /// let seen = registry.snapshot().histogram("entropy_ratio", &[]).unwrap();
+    /// assert!(seen.count().abs_diff(1_000) < 100);
+    /// # Ok::<(), inferometer::RegisterError>(())
+    /// ```
+    #[inline(always)]
+    pub fn record_with(&self, value: impl FnOnce() -> T) {
+        if cfg!(inferometer_off) {
+            return;
+        }
+        let slot = self.timing_slot();
+        let chunk = storage::chunk(slot);
+        if (chunk.is_null() || count(chunk, slot))
+            && let Some((timing, sample)) = self.drawn(slot)
+        {
+            // The histogram outlives the call, so nothing needs to be kept.
+            sample.record_value(timing, value);
+        }
+    }
+
+    /// Chooses which events are sampled, for all series of this histogram's family. Holds from the next block of each
+    /// thread and series on.
+    pub fn set_sampling(&self, sampling: Sampling) {
+        if cfg!(inferometer_off) {
+            return;
+        }
+        if let Some(series) = self.series() {
+            series.family.set_sampling(sampling);
+        }
+    }
+
+    /// What is to be recorded of an event that is counted and drawn, or that has no cells yet.
+    #[inline(never)]
+    fn drawn(&self, slot: Slot) -> Option<(&Timing, Sample)> {
+        let chunk = storage::chunk(slot);
+        if chunk.is_null() { self.drawn_first() } else { self.take(chunk, slot) }
+    }
+
+    /// For a histogram that was not timed before, and a thread that did not time anything near it.
+    #[cold]
+    fn drawn_first(&self) -> Option<(&Timing, Sample)> {
+        let Some(slot) = self.begin_timing() else {
+            storage::drop_record();
+            return None;
+        };
+        match storage::touch(slot)? {
+            Cells::Own(chunk, _) => {
+                super::calibration::ensure();
+                if count(chunk, slot) { self.take(chunk, slot) } else { None }
+            }
+            shared => {
+                // A thread that is ending, or an allocator: the shared cells have no countdown. All events are taken,
+                // which is right too.
+                shared.add(WORD, 1);
+                let timing = self.known_series()?.timing()?;
+                Some((timing, Sample { cells: slot, weight: 1, lead: None }))
+            }
+        }
+    }
+
+    /// The step that comes once for each sample: draws the next one.
+    fn take(&self, chunk: *const AtomicU64, slot: Slot) -> Option<(&Timing, Sample)> {
+        let timing: &Timing = self.known_series()?.timing()?;
+        let cell = |at: usize| storage::cell(chunk, slot.offset() + at);
+        let block = Block::from_bits(cell(BLOCK).load(order::CELL));
+        let entered = block.tally.is_multiple_of(MEASURED).then(clock::now);
+        let weight = match timing.sampling() {
+            Sampling::Always => 1,
+            Sampling::EveryN(n) => n,
+            Sampling::Budget(share) => {
+                let at = cell(LAST).load(order::CELL);
+                let ticks = at.saturating_sub(cell(BEFORE_LAST).load(order::CELL));
+                let events = cell(LAST_GAP).load(order::CELL) as u32;
+                let seen = Seen { at, ticks, events, weight: block.weight() };
+                let mut state = SeriesState::from_bits(cell(STATE).load(order::CELL));
+                let plan = sampling::plan(&mut state, seen, share as f32, &costs::terms());
+                cell(STATE).store(state.to_bits(), order::CELL);
+                if plan.infeasible {
+                    timing.set_infeasible(slot);
+                }
+                cell(BEFORE_LAST).store(at, order::CELL);
+                cell(LAST_GAP).store(u64::from(block.gap), order::CELL);
+                plan.weight
+            }
+        };
+        let (next, word) = block.next(cell(WORD).load(order::CELL), weight, sampling::draw());
+        cell(BLOCK).store(next.to_bits(), order::CELL);
+        cell(WORD).store(word, order::CELL);
+        let lead = entered.map(|entered| clock::ticks_between(entered, clock::now()));
+        Some((timing, Sample { cells: slot, weight: block.weight(), lead }))
+    }
+}
+
+/// Counts an event in cells that are this thread's own, and says whether it is the one that was drawn.
+#[inline(always)]
+fn count(chunk: *const AtomicU64, slot: Slot) -> bool {
+    let cell = storage::cell(chunk, slot.offset() + WORD);
+    let word = cell.load(order::CELL).wrapping_add(EVENT);
+    cell.store(word, order::CELL);
+    is_drawn(word)
+}
+
+impl Sample {
+    /// Reads the clock, and notes in the cells what it says.
+    #[inline(always)]
+    fn start(self) -> u64 {
+        let chunk = storage::chunk(self.cells);
+        let start = clock::now();
+        if !chunk.is_null() {
+            storage::cell(chunk, self.cells.offset() + LAST).store(start, order::CELL);
+        }
+        start
+    }
+
+    /// Records what `value` returns.
+    #[inline(never)]
+    fn record_value<T: Observation>(self, timing: &Timing, value: impl FnOnce() -> T) {
+        let start = self.start();
+        self.record(timing, value(), start);
+    }
+
+    /// Records an observation, and books what the sample has cost: from `since` on if it measures that.
+    fn record<T: Observation>(self, timing: &Timing, value: T, since: u64) {
+        // What samples cost is booked below, so that none of it is a call.
+        let n = u64::from(self.weight);
+        add_in::<T>(&timing.grid, timing.observed_at(self.cells), value.key(), n, n);
+        let Some(cells) = storage::touch(self.cells) else { return };
+        let terms = costs::terms();
+        let mut state = SeriesState::from_bits(cells.get(STATE));
+        let mut now = since;
+        if let Some(lead) = self.lead {
+            now = clock::now();
+            let ticks = lead + clock::ticks_between(since, now);
+            state.observe(ticks as f32 * terms.nanos_per_tick, &terms);
+            cells.set_own(STATE, state.to_bits());
+        }
+        let cost = state.cost(&terms);
+        cells.add(SAMPLES, 1);
+        cells.add(COST, (cost * 1e3) as u64);
+        sampling::charge(now, cost, &terms);
+    }
+}
+
+impl<T: Timed> Timer<T> {
+    /// Ends the section. Returns its time if it was one of those that are sampled.
+    #[inline(always)]
+    pub fn stop(self) -> Option<Duration> {
+        let timer = ManuallyDrop::new(self);
+        if timer.timing.is_null() { None } else { Some(end::<T>(timer.timing, timer.start, timer.sample, timer.owned)) }
+    }
+
+    /// Ends the section without recording its time. It is counted in `<name>_events_total` all the same.
+    #[inline(always)]
+    pub fn cancel(self) {
+        let timer = ManuallyDrop::new(self);
+        if !timer.owned.is_null() {
+            owner::release(timer.owned);
+        }
+    }
+}
+
+#[inline(never)]
+fn end<T: Timed>(timing: *const Timing, start: u64, sample: Packed, owned: *const Series) -> Duration {
+    let now = clock::now();
+    let nanos = clock::nanos(clock::ticks_between(start, now));
+    // SAFETY: validity: it is a part of a series, which is pinned or of which the timer owns a count. Aliasing: a timing
+    // is shared.
+    let timing = unsafe { &*timing };
+    sample.unpack().record(timing, T::from_nanos(nanos), now);
+    if !owned.is_null() {
+        owner::release(owned);
+    }
+    Duration::from_nanos(nanos)
+}
+
+impl<T: Timed> Drop for Timer<T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if !self.timing.is_null() {
+            end::<T>(self.timing, self.start, self.sample, self.owned);
+        }
+    }
+}
+
+impl<T: Timed> fmt::Debug for Timer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer").field("sampled", &!self.timing.is_null()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,115 @@
+//! What a series has besides when sections are timed with it.
+
+use super::family::Family;
+use crate::clock;
+use crate::grid::Grid;
+use crate::sampling::Sampling;
+use crate::sampling::block::EVENTS;
+use crate::storage::{Lease, Slot};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// How many cells each member has, and what is in them. All are the recording thread's; the scraper reads the first three.
+pub(crate) const CELLS: usize = 8;
+/// Events, and the countdown to the next one that is timed: see [`crate::sampling::block`].
+pub(crate) const WORD: usize = 0;
+/// How many samples were taken.
+pub(crate) const SAMPLES: usize = 1;
+/// What they have cost, in picoseconds.
+pub(crate) const COST: usize = 2;
+/// A [`Block`](crate::sampling::block::Block).
+pub(crate) const BLOCK: usize = 3;
+/// When the last sample began, in ticks.
+pub(crate) const LAST: usize = 4;
+/// When the one before it began.
+pub(crate) const BEFORE_LAST: usize = 5;
+/// How many events apart these two were; 0 when there were no two.
+pub(crate) const LAST_GAP: usize = 6;
+/// A [`SeriesState`](crate::sampling::budget::SeriesState).
+pub(crate) const STATE: usize = 7;
+
+/// For how long a series is called infeasible after it was found to be so.
+const INFEASIBLE_FOR: u64 = 10_000_000_000;
+
+/// The sampling of a series: its cells, and what all threads share.
+#[derive(Debug)]
+pub(crate) struct Timing {
+    /// The histogram's, for samples: one step nearer than through the family.
+    pub(crate) grid: Arc<Grid>,
+    /// The first cell of the series' first histogram, and how many cells each has.
+    histogram: Slot,
+    stride: usize,
+    lease: Lease,
+    /// As [`Sampling::to_bits`] says.
+    sampling: AtomicU64,
+    /// For each member, when its budget was last found too small, in nanoseconds of the monotonic clock; 0 for never.
+    infeasible: Box<[AtomicU64]>,
+}
+
+/// What was counted in a member of a series, over all threads.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TimingTotals {
+    /// Modulo 2^44.
+    pub(crate) events: u64,
+    pub(crate) samples: u64,
+    pub(crate) cost_picos: u64,
+}
+
+impl Timing {
+    /// For the members of `family` whose first cell is `histogram`; `None` when that is no family of histograms.
+    pub(crate) fn new(family: &Family, histogram: Slot, lease: Lease) -> Option<Self> {
+        Some(Timing {
+            grid: Arc::clone(family.grid.as_ref()?),
+            histogram,
+            stride: family.stride,
+            lease,
+            sampling: AtomicU64::new(family.sampling().to_bits()),
+            infeasible: (0..family.width).map(|_| AtomicU64::new(0)).collect(),
+        })
+    }
+
+    /// The first cell of the histogram whose sampling has these cells.
+    pub(crate) fn observed_at(&self, cells: Slot) -> Slot {
+        self.histogram.add(self.member_at(cells) * self.stride)
+    }
+
+    fn member_at(&self, cells: Slot) -> usize {
+        (cells.offset() - self.lease.slot().offset()) / CELLS
+    }
+
+    pub(crate) fn slot(&self, member: usize) -> Slot {
+        self.lease.slot().add(member * CELLS)
+    }
+
+    pub(crate) fn sampling(&self) -> Sampling {
+        Sampling::from_bits(self.sampling.load(Relaxed))
+    }
+
+    pub(crate) fn set_sampling(&self, sampling: Sampling) {
+        self.sampling.store(sampling.to_bits(), Relaxed);
+    }
+
+    pub(crate) fn totals(&self, member: usize) -> TimingTotals {
+        let first = member * CELLS;
+        TimingTotals {
+            events: self.lease.total_of(first + WORD, |word| word & EVENTS) & EVENTS,
+            samples: self.lease.total(first + SAMPLES),
+            cost_picos: self.lease.total(first + COST),
+        }
+    }
+
+    /// Notes that the budget is too small for a member's events, found by the thread that records them.
+    pub(crate) fn set_infeasible(&self, slot: Slot) {
+        self.infeasible[self.member_at(slot)].store(clock::monotonic_nanos().max(1), Relaxed);
+    }
+
+    /// Whether the budget has been too small for a member's events lately.
+    pub(crate) fn is_infeasible(&self, member: usize) -> bool {
+        let at = self.infeasible[member].load(Relaxed);
+        at != 0 && clock::monotonic_nanos().saturating_sub(at) < INFEASIBLE_FOR
+    }
+
+    pub(crate) fn epoch(&self) -> usize {
+        self.lease.epoch()
+    }
+}

@@ -1,0 +1,243 @@
+//! The state of one series on one thread, and the draw.
+//!
+//! One word counts the events and counts down to the next one that is timed, so that an event costs one addition: its
+//! low 44 bits grow by one, its high 20 bits fall by one. When the high part becomes negative the event is the one that
+//! was drawn. A fresh word is zero, which makes the first event a drawn one. The scraper reads the low part.
+//!
+//! The position in the next block is drawn when the event of this block comes up: as many events go by as this block has
+//! left, and then as many as come before the position in the next one. So there is one slow step for each sample.
+
+/// How many bits count events. They wrap after 2^44, half a year of a million a second; the reader follows that. (The
+/// carry then shifts one sample by one event.)
+const EVENT_BITS: u32 = 44;
+
+/// What an event adds to the word.
+pub(crate) const EVENT: u64 = 1_u64.wrapping_sub(1 << EVENT_BITS);
+
+/// The part of the word that counts events.
+pub(crate) const EVENTS: u64 = (1 << EVENT_BITS) - 1;
+
+/// The largest weight of a sample: two blocks must fit into the signed countdown.
+pub(crate) const MAX_WEIGHT: u32 = 1 << 18;
+
+/// Whether the event that made this word is the one that was drawn.
+#[inline(always)]
+pub(crate) fn is_drawn(word: u64) -> bool {
+    (word as i64) < 0
+}
+
+/// How many events are between `before` and `now`, both counted modulo 2^44.
+pub(crate) fn events_between(before: u64, now: u64) -> u64 {
+    now.wrapping_sub(before) & EVENTS
+}
+
+/// The block that a thread is in. In one word: see [`Block::from_bits`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// How many events the block has: the weight of its sample. 0 before the first event, which is a block by itself.
+    pub(crate) weight: u32,
+    /// How many events come after the drawn one.
+    pub(crate) rest: u32,
+    /// How many events ago, when the drawn one comes up, the last one was drawn. 0 when there was none.
+    pub(crate) gap: u32,
+    /// Counts samples, modulo 16.
+    pub(crate) tally: u32,
+}
+
+const WEIGHT_BITS: u32 = 19;
+const REST_BITS: u32 = 18;
+const GAP_BITS: u32 = 20;
+const TALLY_BITS: u32 = 4;
+
+impl Block {
+    /// A word of zeros is the state before the first event.
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        let part = |shift: u32, width: u32| (bits >> shift) as u32 & ((1 << width) - 1);
+        Block {
+            weight: part(0, WEIGHT_BITS),
+            rest: part(WEIGHT_BITS, REST_BITS),
+            gap: part(WEIGHT_BITS + REST_BITS, GAP_BITS),
+            tally: part(WEIGHT_BITS + REST_BITS + GAP_BITS, TALLY_BITS),
+        }
+    }
+
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.weight)
+            | u64::from(self.rest) << WEIGHT_BITS
+            | u64::from(self.gap) << (WEIGHT_BITS + REST_BITS)
+            | u64::from(self.tally) << (WEIGHT_BITS + REST_BITS + GAP_BITS)
+    }
+
+    /// How many events the sample of this block stands for.
+    pub(crate) fn weight(self) -> u32 {
+        self.weight.max(1)
+    }
+
+    /// The next block, which has `weight` events, and the word with which the countdown to its drawn event begins.
+    /// `word` is the one that the present event made.
+    pub(crate) fn next(self, word: u64, weight: u32, random: u64) -> (Block, u64) {
+        let weight = weight.clamp(1, MAX_WEIGHT);
+        let position = ((u128::from(random) * u128::from(weight)) >> 64) as u32;
+        let until = self.rest + position;
+        let block =
+            Block { weight, rest: weight - 1 - position, gap: until + 1, tally: (self.tally + 1) % (1 << TALLY_BITS) };
+        (block, word & EVENTS | u64::from(until) << EVENT_BITS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_block_survives_its_word(weight in 0..=MAX_WEIGHT, rest in 0..MAX_WEIGHT, gap in 0_u32..1 << 19, tally in 0_u32..16) {
+            let block = Block { weight, rest, gap, tally };
+            prop_assert_eq!(Block::from_bits(block.to_bits()), block);
+        }
+
+        #[test]
+        fn each_block_has_one_sample_and_all_events_are_counted(weights in prop::collection::vec(1_u32..300, 1..40), seed: u64) {
+            let mut random = seed;
+            let (mut word, mut block) = (0, Block::default());
+            let mut drawn = Vec::new();
+            let mut at = 0_u64;
+            let mut next = weights.iter();
+            let mut ends = vec![1];
+            loop {
+                word = EVENT.wrapping_add(word);
+                if is_drawn(word) {
+                    drawn.push((at, block.weight()));
+                    let Some(&weight) = next.next() else { break };
+                    ends.push(ends.last().unwrap() + u64::from(weight));
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (block, word) = block.next(word, weight, random);
+                }
+                at += 1;
+                prop_assert_eq!(word & EVENTS, at);
+            }
+            // The first event is a block; after it, one sample in each block, with the block's weight.
+            prop_assert_eq!(drawn.len(), ends.len());
+            for (i, &(at, weight)) in drawn.iter().enumerate() {
+                let begin = if i == 0 { 0 } else { ends[i - 1] };
+                prop_assert!((begin..ends[i]).contains(&at));
+                prop_assert_eq!(u64::from(weight), ends[i] - begin);
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_blocks_fit_into_the_countdown() {
+        let block = Block { weight: MAX_WEIGHT, rest: MAX_WEIGHT - 1, ..Block::default() };
+        let (next, word) = block.next(5, MAX_WEIGHT, u64::MAX);
+        assert_eq!(next.gap, 2 * MAX_WEIGHT - 1);
+        assert!(!is_drawn(word));
+        assert_eq!(word & EVENTS, 5);
+        assert_eq!(Block::from_bits(next.to_bits()), next);
+    }
+
+    #[test]
+    fn events_are_followed_over_the_wrap() {
+        assert_eq!(events_between(EVENTS - 1, 3), 5);
+    }
+
+    /// What a sampler makes of a loop: for each event whether it is taken, and with which weight.
+    type Sampler<'a> = &'a mut dyn FnMut(u64) -> Option<u64>;
+
+    struct Random(u64);
+
+    impl Random {
+        fn draw(&mut self) -> u64 {
+            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^ (z >> 31)
+        }
+    }
+
+    const N: u32 = 64;
+    const EVENTS_EACH: u64 = 64_000;
+    const REPETITIONS: u64 = 400;
+
+    /// The mean, its standard error and the standard deviation of an estimate of how many events are slow, relative to
+    /// how many are.
+    fn estimates(slow: impl Fn(u64, &mut Random) -> bool, sampler: impl Fn(u64, Sampled)) -> (f64, f64, f64) {
+        let mut ratios = Vec::new();
+        for repetition in 0..REPETITIONS {
+            let mut random = Random(repetition << 32 | 1);
+            let mut truth = 0;
+            let estimate = std::cell::Cell::new(0);
+            let step = |take: Sampler<'_>| {
+                for at in 0..EVENTS_EACH {
+                    let is_slow = slow(at, &mut random);
+                    truth += u64::from(is_slow);
+                    if let Some(weight) = take(at) {
+                        estimate.set(estimate.get() + weight * u64::from(is_slow));
+                    }
+                }
+            };
+            sampler(repetition, Box::new(step));
+            ratios.push(estimate.get() as f64 / truth as f64);
+        }
+        let n = ratios.len() as f64;
+        let mean = ratios.iter().sum::<f64>() / n;
+        let deviation = (ratios.iter().map(|ratio| (ratio - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+        (mean, deviation / n.sqrt(), deviation)
+    }
+
+    type Sampled<'a> = Box<dyn FnOnce(Sampler<'_>) + 'a>;
+
+    fn in_blocks(seed: u64, run: Sampled) {
+        let mut random = Random(seed.wrapping_mul(77) + 5);
+        let (mut word, mut block) = (0, Block::default());
+        run(&mut |_| {
+            word = EVENT.wrapping_add(word);
+            if !is_drawn(word) {
+                return None;
+            }
+            let weight = u64::from(block.weight());
+            (block, word) = block.next(word, N, random.draw());
+            Some(weight)
+        });
+    }
+
+    fn every_nth(_: u64, run: Sampled) {
+        run(&mut |at| at.is_multiple_of(u64::from(N)).then_some(u64::from(N)));
+    }
+
+    fn is_unbiased((mean, error, _): (f64, f64, f64)) -> bool {
+        (mean - 1.0).abs() <= 3.0 * error.max(1e-9)
+    }
+
+    fn periodic(period: u64) -> impl Fn(u64, &mut Random) -> bool {
+        move |at, _| at % period == 0
+    }
+
+    #[test]
+    fn estimates_are_unbiased_whatever_the_period_of_the_loop() {
+        for period in [u64::from(N), 2 * u64::from(N), u64::from(N) / 2, 20, 61, 67, 127] {
+            let found = estimates(periodic(period), in_blocks);
+            assert!(is_unbiased(found), "period {period}: {found:?}");
+        }
+        // The negative control: every Nth event sees all of the slow ones, or none.
+        assert!(!is_unbiased(estimates(periodic(u64::from(N)), every_nth)));
+        assert!(!is_unbiased(estimates(periodic(20), every_nth)));
+    }
+
+    #[test]
+    fn estimates_scatter_as_they_should() {
+        // The standard deviations of the table in the literature on stratified sampling with one draw in each stratum,
+        // for a thousand samples: independent slow events, one in 20; a spike at every 64th, and at every 20th; bursts.
+        let iid = estimates(|_, random: &mut Random| random.draw().is_multiple_of(20), in_blocks);
+        let spike = estimates(periodic(64), in_blocks);
+        let spike_20 = estimates(periodic(20), in_blocks);
+        let bursts = estimates(|at, _| at / 2_000 % 10 == 0, in_blocks);
+        for (what, found, expected) in
+            [("iid", iid, 0.136), ("spike", spike, 0.25), ("spike at 20th", spike_20, 0.135), ("bursts", bursts, 0.02)]
+        {
+            assert!(is_unbiased(found), "{what}: {found:?}");
+            assert!((0.4..1.3).contains(&(found.2 / expected)), "{what}: {found:?}, not {expected}");
+        }
+    }
+}
