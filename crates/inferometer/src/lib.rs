@@ -56,6 +56,22 @@
 //! A [`Family`] has one of the first four for each combination of labels. They are declared as statics with
 //! [`macro@metric`], made at a call site with [`counter!`] and its siblings, or asked of a [`Registry`].
 //!
+//! # Timing
+//!
+//! [`time!`], [`macro@timed`] and [`Histogram::start`] time a section; which of them really are timed says [`Sampling`]:
+//! unless told otherwise, as many as fit into a thousandth of the thread's time. The rest is counted only.
+//!
+//! ```
+//! use inferometer::{Histogram, metric, time};
+//!
+//! /// Time of a forward pass.
+//! #[metric(name = "doc_forward_seconds")]
+//! static FORWARD: Histogram = Histogram::new();
+//!
+//! let logits = time!(FORWARD, [0.1, 0.9].map(f32::exp));
+//! # let _ = logits;
+//! ```
+//!
 //! # Limits
 //!
 //! * 64-bit atomics are required.
