@@ -56,6 +56,12 @@
 //! A [`Family`] has one of the first four for each combination of labels. They are declared as statics with
 //! [`macro@metric`], made at a call site with [`counter!`] and its siblings, or asked of a [`Registry`].
 //!
+//! # Exemplars
+//!
+//! [`Histogram::record_with_exemplar`](Histogram#exemplars) keeps one observation of each bucket with labels of its own:
+//! the trace of a request that was slow. With the feature `tracing`, `record_with_current_span` takes them from the
+//! current OpenTelemetry or `tracing` span.
+//!
 //! # Limits
 //!
 //! * 64-bit atomics are required.
@@ -116,8 +122,8 @@ pub use {
     macros::Level,
     registry::{Kind, Matcher, NameError, RegisterError, Registry},
     snapshot::{
-        FamilySnapshot, FamilyView, HistogramSnapshot, HistogramSum, HistogramView, NativeView, Sample, SeriesId,
-        SeriesSnapshot, SeriesView, Snapshot, Value, Visitor,
+        Exemplar, ExemplarView, FamilySnapshot, FamilyView, HistogramSnapshot, HistogramSum, HistogramView, NativeView,
+        Sample, SeriesId, SeriesSnapshot, SeriesView, Snapshot, Value, Visitor,
     },
     unit::Unit,
 };

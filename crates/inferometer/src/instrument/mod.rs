@@ -3,6 +3,8 @@
 
 mod anchor;
 mod counter;
+#[cfg(feature = "tracing")]
+mod current_span;
 mod family;
 mod function;
 mod gauge;

@@ -54,6 +54,11 @@ impl Owner {
         matches!(self.source, Source::Declared(_))
     }
 
+    /// Which of the series' members the instrument is.
+    pub(super) fn member(&self) -> usize {
+        self.member as usize
+    }
+
     /// The series and the member that an instrument belongs to. Takes locks and allocates.
     fn series<I: Instrument>(&self) -> Result<Option<(Arc<Series>, usize)>, RegisterError> {
         // Only a declared instrument asks for a registry, which the other kinds must not make.

@@ -3,6 +3,7 @@
 mod by_labels;
 mod declaration;
 mod error;
+mod exemplars;
 mod family;
 #[cfg(unix)]
 mod fork;
@@ -14,6 +15,7 @@ mod series;
 
 pub use declaration::{DECLARATIONS, Declaration, Declared};
 pub use error::RegisterError;
+pub(crate) use exemplars::{Kept, Vacancy, are_allowed};
 pub(crate) use family::{Family, LabelName, LabelSource, SliceLabels, new_tag};
 pub use matcher::Matcher;
 pub use name::NameError;

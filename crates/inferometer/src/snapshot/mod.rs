@@ -1,9 +1,11 @@
 //! The read side: directory and cells become values, for encoders ([`Visitor`]) and for programs ([`Snapshot`]).
 
+mod exemplar;
 mod histogram;
 mod owned;
 mod read;
 
+pub use exemplar::{Exemplar, ExemplarView};
 pub use histogram::HistogramSnapshot;
 pub use owned::{FamilySnapshot, SeriesSnapshot, Snapshot, Value};
 pub(crate) use read::Scratch;
