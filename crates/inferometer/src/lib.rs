@@ -72,6 +72,12 @@
 //! # let _ = logits;
 //! ```
 //!
+//! # Exemplars
+//!
+//! [`Histogram::record_with_exemplar`](Histogram#exemplars) keeps one observation of each bucket with labels of its own:
+//! the trace of a request that was slow. With the feature `tracing`, `record_with_current_span` takes them from the
+//! current OpenTelemetry or `tracing` span.
+//!
 //! # Limits
 //!
 //! * 64-bit atomics are required.
@@ -139,8 +145,8 @@ pub use {
     registry::{Kind, Matcher, NameError, RegisterError, Registry},
     sampling::{DEFAULT_BUDGET, Sampling, set_budget},
     snapshot::{
-        FamilySnapshot, FamilyView, HistogramSnapshot, HistogramSum, HistogramView, NativeView, Quantile, Sample,
-        SeriesId, SeriesSnapshot, SeriesView, Snapshot, Value, Visitor,
+        Exemplar, ExemplarView, FamilySnapshot, FamilyView, HistogramSnapshot, HistogramSum, HistogramView, NativeView,
+        Quantile, Sample, SeriesId, SeriesSnapshot, SeriesView, Snapshot, Value, Visitor,
     },
     unit::Unit,
 };

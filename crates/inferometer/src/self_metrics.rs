@@ -5,6 +5,7 @@ use crate::{account, clock, storage};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 static INVALID: AtomicU64 = AtomicU64::new(0);
+static EXEMPLARS_DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Counts observations that no histogram can take: negative, infinite, NaN, or too large.
 #[cold]
@@ -12,11 +13,17 @@ pub(crate) fn count_invalid(n: u64) {
     INVALID.fetch_add(n, Relaxed);
 }
 
+/// Counts an exemplar that cannot be kept: with labels that are not allowed, or without memory to go to.
+#[cold]
+pub(crate) fn count_dropped_exemplar() {
+    EXEMPLARS_DROPPED.fetch_add(1, Relaxed);
+}
+
 /// Registers these metrics in the global registry, and says what is wrong with them.
 pub(crate) fn register(registry: &Registry) -> impl Iterator<Item = RegisterError> {
     let counter =
         |name: &str, help: &str, value: fn() -> f64| registry.function(Kind::Counter, name, help, &[], Box::new(value));
-    let results: [Result<(), RegisterError>; 5] = [
+    let results: [Result<(), RegisterError>; 6] = [
         counter(
             "inferometer_invalid_observations_total",
             "Observations that were negative, infinite, NaN or too large, and were not recorded.",
@@ -36,6 +43,11 @@ pub(crate) fn register(registry: &Registry) -> impl Iterator<Item = RegisterErro
             "inferometer_overhead_seconds_total",
             "What recording has cost, as reckoned at the end of the last scrape: records times the cost of one, and samples as measured.",
             account::seconds,
+        ),
+        counter(
+            "inferometer_exemplars_dropped_total",
+            "Exemplars that were not kept: their labels are too long or badly named, or there is no series or memory.",
+            || EXEMPLARS_DROPPED.load(Relaxed) as f64,
         ),
         registry.function(
             Kind::Gauge,

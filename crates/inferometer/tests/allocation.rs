@@ -21,6 +21,7 @@ thread_local! {
     static RECORDS: Cell<bool> = const { Cell::new(false) };
     static RECORDS_NEW: Cell<bool> = const { Cell::new(false) };
     static NEW_LABELS: Cell<u64> = const { Cell::new(0) };
+    static RECORDS_EXEMPLARS: Cell<bool> = const { Cell::new(false) };
 }
 
 // SAFETY: every call is passed on to the system's allocator unchanged, or answered with null, which says that memory is
@@ -72,6 +73,9 @@ fn admit(layout: Layout) -> bool {
         let label = "allocator";
         counter!("allocator_labelled_total", "by" => label).increment(1);
     }
+    if RECORDS_EXEMPLARS.get() {
+        ALLOCATION.record_with_exemplar(layout.size() as u64, &[("by", "allocator")]);
+    }
     layout.size() <= LARGEST.get()
 }
 
@@ -89,6 +93,10 @@ fn digits(mut number: u64, buffer: &mut [u8; 20]) -> &str {
 /// Bytes allocated while the test looked.
 #[metric(name = "allocator_allocated_bytes_total")]
 static ALLOCATED: Counter = Counter::new();
+
+/// Sizes of allocations while the test looked.
+#[metric(name = "allocator_allocation_bytes")]
+static ALLOCATION: Histogram<u64> = Histogram::new();
 
 /// A declared counter.
 #[metric(name = "declared_total")]
@@ -149,6 +157,10 @@ fn record_all(registry: &Handles, i: u64, models: &[String]) {
     registry.integers.record(i);
     registry.floats.record(i as f64 * 0.37);
     registry.floats.record(f64::NAN);
+    // Each second one for each bucket is kept; the others are not.
+    registry.durations.record_with_exemplar(Duration::from_nanos(i * i), &[("model_name", model_name)]);
+    registry.floats.record_with_exemplar(i as f64 * 0.37, &[("label", "caf\u{e9}"), ("model_name", model_name)]);
+    registry.integers.record_with_exemplar(i, &[("le", "is not allowed")]);
     counter!("literal_total", "status" => "ok").increment(1);
     counter!("dynamic_total", "model_name" => model_name).increment(1);
     gauge!("dynamic_gauge", "model_name" => model_name, "other" => model_name).set(1);
@@ -193,7 +205,7 @@ fn a_million_records_of_every_kind_allocate_nothing() {
 #[test]
 fn a_visit_in_the_steady_state_allocates_nothing() {
     let _alone = alone();
-    struct Count(u64);
+    struct Count(u64, usize);
 
     impl Visitor for Count {
         fn family(&mut self, _: &FamilyView<'_>) -> bool {
@@ -204,6 +216,9 @@ fn a_visit_in_the_steady_state_allocates_nothing() {
             self.0 += series.labels().count() as u64;
             if let Sample::Histogram(view) = sample {
                 self.0 += view.count() + view.native().map_or(0, |native| native.buckets.len() as u64);
+                for exemplar in view.exemplars() {
+                    self.1 += exemplar.labels().count();
+                }
             }
         }
     }
@@ -216,11 +231,18 @@ fn a_visit_in_the_steady_state_allocates_nothing() {
         registry.histogram::<Duration>("d_seconds", &[("i", &label)]).unwrap().record(Duration::from_millis(i));
         registry.histogram::<f64>("f", &[("i", &label)]).unwrap().record(0.5);
     }
-    let mut count = Count(0);
+    let exemplars: Histogram<u64> = registry.histogram("exemplars", &[]).unwrap();
+    exemplars.record_with_exemplar(0, &[("trace_id", "0")]);
+    let mut count = Count(0, 0);
     registry.visit(&mut count);
-    let during = allocations(|| (0..100).for_each(|_| registry.visit(&mut count)));
+    let during = allocations(|| {
+        for i in 0..100 {
+            exemplars.record_with_exemplar(i * i, &[("trace_id", "x"), ("label", "longer than the first")]);
+            registry.visit(&mut count);
+        }
+    });
     assert_eq!(during, 0);
-    assert!(count.0 > 0);
+    assert!(count.0 > 0 && count.1 > 100);
 }
 
 // Fault 43
@@ -292,4 +314,40 @@ fn without_memory_a_registration_fails_and_a_record_goes_to_the_overflow_cells()
     large.record(1.0);
     let seen = registry.snapshot().histogram("registered", &[]).unwrap();
     assert_eq!((seen.count(), seen.sum()), (4, 2.0));
+}
+
+// Fault 43
+#[test]
+fn an_allocator_may_record_with_exemplars_while_their_memory_is_allocated() {
+    let _alone = alone();
+    Registry::global();
+    let before = Registry::global().snapshot();
+    RECORDS_EXEMPLARS.set(true);
+    drop(black_box(vec![1_u8; 100]));
+    RECORDS_EXEMPLARS.set(false);
+    let delta = Registry::global().snapshot().delta(&before);
+    let seen = delta.histogram("allocator_allocation_bytes", &[]).unwrap();
+    assert!(seen.count() > 1, "the vector, and the memory for its exemplar");
+    let exemplars: Vec<f64> = seen.exemplars().iter().map(|exemplar| exemplar.value).collect();
+    assert_eq!(exemplars, [100.0]);
+    // Those that were to stand in the memory that was being made.
+    assert_eq!(delta.counter("inferometer_exemplars_dropped_total", &[]), Some(seen.count() - 1));
+}
+
+// Fault 48
+#[test]
+fn without_memory_an_exemplar_is_dropped_and_counted_and_its_observation_is_not() {
+    let _alone = alone();
+    let dropped = || Registry::global().snapshot().counter("inferometer_exemplars_dropped_total", &[]).unwrap();
+    let registry = Registry::new();
+    let histogram: Histogram<u64> = registry.histogram("x", &[]).unwrap();
+    histogram.record(1);
+    let before = dropped();
+    LARGEST.set(1_000);
+    histogram.record_with_exemplar(2, &[("i", "1")]);
+    LARGEST.set(usize::MAX);
+    assert_eq!(dropped() - before, 1);
+    histogram.record_with_exemplar(3, &[("i", "2")]);
+    let seen = registry.snapshot().histogram("x", &[]).unwrap();
+    assert_eq!((seen.count(), seen.exemplars().len()), (3, 1));
 }

@@ -39,6 +39,10 @@ fn nothing_is_recorded() {
     STEP_SECONDS.record(Duration::from_secs(1));
     STEP_SECONDS.record_n(Duration::from_secs(1), 3);
     STEP_SECONDS.record_slice(&[Duration::from_secs(1)]);
+    STEP_SECONDS.record_with_exemplar(Duration::from_secs(1), &[("trace_id", "1")]);
+    STEP_SECONDS.record_with_exemplar(Duration::from_secs(1), &[("le", "not even looked at")]);
+    #[cfg(feature = "tracing")]
+    STEP_SECONDS.record_with_current_span(Duration::from_secs(1));
     local.increment(1);
     up_down.increment(1);
     up_down.decrement(2);
@@ -53,7 +57,9 @@ fn nothing_is_recorded() {
     let (global, own) = (Registry::global().snapshot(), registry.snapshot());
     assert_eq!(global.counter("counter_total", &[]), Some(0), "declared metrics are exposed all the same");
     assert_eq!(global.counter("family_total", &[]), None);
-    assert_eq!(global.histogram("step_seconds", &[]).unwrap().count(), 0);
+    let steps = global.histogram("step_seconds", &[]).unwrap();
+    assert_eq!((steps.count(), steps.exemplars().len()), (0, 0));
+    assert_eq!(global.counter("inferometer_exemplars_dropped_total", &[]), Some(0));
     assert!(global.families.iter().all(|family| !family.name.contains("literal") && family.name != "dynamic_total"));
     assert_eq!(own.counter("local_total", &[]), Some(0));
     assert_eq!((own.gauge("up_down", &[]), own.gauge("level", &[])), (Some(0.0), Some(0.0)));

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod native;
+mod spans;
 mod table;
 
 pub(crate) use bounds::check_bounds;
@@ -199,6 +200,14 @@ impl Grid {
         (&self.table, self.first)
     }
 
+    /// The bucket of a key, as a record finds it; `position` is the number of its entry before the first is subtracted.
+    pub(crate) fn bucket(&self, position: u32, key: u64) -> usize {
+        match self.table.get(position.wrapping_sub(self.first) as usize) {
+            Some(entry) => index_in(entry, key),
+            None => self.search(key),
+        }
+    }
+
     /// The bucket of a key, by binary search.
     pub(crate) fn search(&self, key: u64) -> usize {
         self.bounds.partition_point(|&bound| bound < key)
@@ -264,11 +273,7 @@ mod tests {
             Keys::Integers => position_of_integer(key),
             Keys::Floats => position_of_float(key),
         };
-        let (table, first) = grid.table();
-        match table.get(position.wrapping_sub(first) as usize) {
-            Some(entry) => index_in(entry, key),
-            None => grid.search(key),
-        }
+        grid.bucket(position, key)
     }
 
     /// All bounds in the unit of the exposition, without the grid's own arithmetic.

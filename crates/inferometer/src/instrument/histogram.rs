@@ -1,9 +1,12 @@
 //! Histograms.
 
+#[cfg(feature = "tracing")]
+use super::current_span::CurrentSpan;
 use super::private::{Bind, Bound};
 use super::{Instrument, IntoF64, Owner, owner};
 use crate::grid::{self, Domain, Entry, Grid, LIMIT};
-use crate::registry::{BUCKETS, Declaration, Declared, EXCESS, Kind, RegisterError, Registry, Series};
+use crate::registry::{self, BUCKETS, Declaration, Declared, EXCESS, Kind, RegisterError, Registry, Series, Vacancy};
+use crate::self_metrics;
 use crate::storage::{self, Slot};
 use std::fmt;
 use std::marker::PhantomData;
@@ -32,6 +35,27 @@ use std::time::Duration;
 /// let seen = snapshot.histogram("inter_token_latency_seconds", &[]).unwrap();
 /// assert_eq!(seen.count(), 8);
 /// assert!((seen.quantile(0.5).unwrap() - 0.012).abs() < 0.001);
+/// # Ok::<(), inferometer::RegisterError>(())
+/// ```
+///
+/// # Exemplars
+///
+/// An exemplar is one observation with labels of its own, a trace's id say, which leads from a bucket of a dashboard to
+/// a request that was in it. [`record_with_exemplar`](Histogram::record_with_exemplar) keeps one for each classic bucket
+/// (for each doubling of the value where there are none but native buckets; 64 at most), and replaces it when it is a
+/// second old. Its labels have up to 128 characters, names and values together, as OpenMetrics demands. With longer
+/// labels, or with names that no label may have, the observation is recorded all the same, and the exemplar is dropped
+/// and counted in `inferometer_exemplars_dropped_total`. The first exemplar of a series allocates the memory for all.
+///
+/// ```
+/// # use inferometer::{Histogram, Registry};
+/// # use std::time::Duration;
+/// # let registry = Registry::new();
+/// let ttft: Histogram = registry.histogram("time_to_first_token_seconds", &[])?;
+/// ttft.record_with_exemplar(Duration::from_millis(180), &[("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736")]);
+/// let seen = registry.snapshot().histogram("time_to_first_token_seconds", &[]).unwrap();
+/// assert_eq!(seen.exemplars()[0].value, 0.18);
+/// assert_eq!(seen.exemplars()[0].labels[0].0, "trace_id");
 /// # Ok::<(), inferometer::RegisterError>(())
 /// ```
 pub struct Histogram<T: Observation = Duration> {
@@ -209,6 +233,48 @@ impl<T: Observation> Histogram<T> {
         }
     }
 
+    fn add_with_exemplar(&self, key: u64, labels: &[(&str, &str)]) {
+        if cfg!(inferometer_off) {
+            return;
+        }
+        self.add(key, 1);
+        // What is not valid has been counted as such.
+        let Some(key) = T::valid(key) else { return };
+        if !registry::are_allowed(labels) {
+            self_metrics::count_dropped_exemplar();
+        } else if let Some(vacancy) = self.vacancy(key) {
+            vacancy.fill(labels);
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    fn add_with_current_span(&self, key: u64) {
+        if cfg!(inferometer_off) {
+            return;
+        }
+        self.add(key, 1);
+        // Where there is no room for an exemplar, nobody need look for the span.
+        if let Some(key) = T::valid(key)
+            && let Some(vacancy) = self.vacancy(key)
+            && let Some(span) = CurrentSpan::find()
+        {
+            vacancy.fill(&span.labels());
+        }
+    }
+
+    /// The place for an exemplar of an observation that is recorded, if there is room for a new one.
+    fn vacancy(&self, key: u64) -> Option<Vacancy<'_>> {
+        // SAFETY: validity: null, or a series that the histogram owns a share of, borrows or has pinned; the record has
+        // seen the slot, which is released after the series. Aliasing: a series is shared.
+        match unsafe { self.series.load(Relaxed).as_ref() } {
+            Some(series) => series.vacancy(self.owner.member(), T::position(key), key),
+            None => {
+                self_metrics::count_dropped_exemplar();
+                None
+            }
+        }
+    }
+
     /// For what may not be registered yet.
     #[cold]
     #[inline(never)]
@@ -355,6 +421,30 @@ impl Histogram<Duration> {
     pub fn record_nanos(&self, nanos: u64) {
         self.add(nanos, 1);
     }
+
+    /// Records a duration, and keeps it as an exemplar, with these labels, if there is none in its bucket that is younger
+    /// than a second. See [Exemplars](Histogram#exemplars).
+    pub fn record_with_exemplar(&self, value: Duration, labels: &[(&str, &str)]) {
+        self.add_with_exemplar(value.key(), labels);
+    }
+
+    /// Records a duration, with the `trace_id` and the `span_id` of the current span as its exemplar. The span is that of
+    /// the current OpenTelemetry context or, where that has none, the one that `tracing-opentelemetry` has made of the
+    /// current `tracing` span. Without a span, and with one that is not sampled, it is a plain record: the exemplar would
+    /// lead to a trace that nobody kept. See [Exemplars](Histogram#exemplars).
+    ///
+    /// ```
+    /// # use inferometer::{Histogram, Registry};
+    /// # use std::time::Duration;
+    /// # let registry = Registry::new();
+    /// let histogram: Histogram<Duration> = registry.histogram("request_seconds", &[])?;
+    /// histogram.record_with_current_span(Duration::from_millis(12));
+    /// # Ok::<(), inferometer::RegisterError>(())
+    /// ```
+    #[cfg(feature = "tracing")]
+    pub fn record_with_current_span(&self, value: Duration) {
+        self.add_with_current_span(value.key());
+    }
 }
 
 impl Histogram<u64> {
@@ -368,6 +458,37 @@ impl Histogram<u64> {
     #[inline(always)]
     pub fn record_n(&self, value: u64, n: u64) {
         self.add(value, n);
+    }
+
+    /// Records an integer, and keeps it as an exemplar, with these labels, if there is none in its bucket that is younger
+    /// than a second. See [Exemplars](Histogram#exemplars).
+    ///
+    /// ```
+    /// # use inferometer::{Histogram, Registry};
+    /// # let registry = Registry::new();
+    /// let histogram: Histogram<u64> = registry.histogram("prompt_tokens", &[])?;
+    /// histogram.record_with_exemplar(2_048, &[("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736")]);
+    /// # Ok::<(), inferometer::RegisterError>(())
+    /// ```
+    pub fn record_with_exemplar(&self, value: u64, labels: &[(&str, &str)]) {
+        self.add_with_exemplar(value, labels);
+    }
+
+    /// Records an integer, with the `trace_id` and the `span_id` of the current span as its exemplar. The span is that of
+    /// the current OpenTelemetry context or, where that has none, the one that `tracing-opentelemetry` has made of the
+    /// current `tracing` span. Without a span, and with one that is not sampled, it is a plain record: the exemplar would
+    /// lead to a trace that nobody kept. See [Exemplars](Histogram#exemplars).
+    ///
+    /// ```
+    /// # use inferometer::{Histogram, Registry};
+    /// # let registry = Registry::new();
+    /// let histogram: Histogram<u64> = registry.histogram("prompt_tokens", &[])?;
+    /// histogram.record_with_current_span(2_048);
+    /// # Ok::<(), inferometer::RegisterError>(())
+    /// ```
+    #[cfg(feature = "tracing")]
+    pub fn record_with_current_span(&self, value: u64) {
+        self.add_with_current_span(value);
     }
 }
 
@@ -388,6 +509,37 @@ impl Histogram<f64> {
     #[inline(always)]
     pub fn record_many(&self, value: impl IntoF64, count: usize) {
         self.record_n(value, count as u64);
+    }
+
+    /// Records a number, and keeps it as an exemplar, with these labels, if there is none in its bucket that is younger
+    /// than a second. See [Exemplars](Histogram#exemplars).
+    ///
+    /// ```
+    /// # use inferometer::{Histogram, Registry};
+    /// # let registry = Registry::new();
+    /// let histogram: Histogram<f64> = registry.histogram("loss_ratio", &[])?;
+    /// histogram.record_with_exemplar(0.25, &[("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736")]);
+    /// # Ok::<(), inferometer::RegisterError>(())
+    /// ```
+    pub fn record_with_exemplar(&self, value: impl IntoF64, labels: &[(&str, &str)]) {
+        self.add_with_exemplar(value.into_f64().key(), labels);
+    }
+
+    /// Records a number, with the `trace_id` and the `span_id` of the current span as its exemplar. The span is that of
+    /// the current OpenTelemetry context or, where that has none, the one that `tracing-opentelemetry` has made of the
+    /// current `tracing` span. Without a span, and with one that is not sampled, it is a plain record: the exemplar would
+    /// lead to a trace that nobody kept. See [Exemplars](Histogram#exemplars).
+    ///
+    /// ```
+    /// # use inferometer::{Histogram, Registry};
+    /// # let registry = Registry::new();
+    /// let histogram: Histogram<f64> = registry.histogram("loss_ratio", &[])?;
+    /// histogram.record_with_current_span(0.25);
+    /// # Ok::<(), inferometer::RegisterError>(())
+    /// ```
+    #[cfg(feature = "tracing")]
+    pub fn record_with_current_span(&self, value: impl IntoF64) {
+        self.add_with_current_span(value.into_f64().key());
     }
 }
 

@@ -4,6 +4,8 @@
 mod anchor;
 mod calibration;
 mod counter;
+#[cfg(feature = "tracing")]
+mod current_span;
 mod family;
 mod function;
 mod gauge;

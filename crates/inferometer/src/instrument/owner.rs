@@ -49,11 +49,6 @@ impl Owner {
         Owner { source: Source::Series(series), member: member as u32 }
     }
 
-    /// The member of the series that the instrument is.
-    pub(super) fn member(&self) -> usize {
-        self.member as usize
-    }
-
     /// A count of the series for somebody who may live longer, to be given to [`release`]. Null for a static, whose series
     /// is there for ever.
     pub(super) fn counted(&self) -> *const Series {
@@ -67,6 +62,11 @@ impl Owner {
     #[inline(always)]
     pub(super) fn is_declared(&self) -> bool {
         matches!(self.source, Source::Declared(_))
+    }
+
+    /// Which of the series' members the instrument is.
+    pub(super) fn member(&self) -> usize {
+        self.member as usize
     }
 
     /// The series and the member that an instrument belongs to. Takes locks and allocates.

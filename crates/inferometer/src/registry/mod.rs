@@ -3,6 +3,7 @@
 mod by_labels;
 mod declaration;
 mod error;
+mod exemplars;
 mod family;
 #[cfg(unix)]
 mod fork;
@@ -15,6 +16,7 @@ pub(crate) mod timing;
 
 pub use declaration::{DECLARATIONS, Declaration, Declared};
 pub use error::RegisterError;
+pub(crate) use exemplars::{Kept, Vacancy, are_allowed};
 pub(crate) use family::{BUCKETS, EXCESS, Family, HelpText, LabelName, LabelSource, SliceLabels, new_tag};
 pub use matcher::Matcher;
 pub use name::NameError;

@@ -164,6 +164,17 @@ pub(crate) const fn check_label_names(names: &[&str]) -> Result<(), NameError> {
     Ok(())
 }
 
+/// The same for the names of pairs.
+pub(crate) fn check_label_pairs(labels: &[(&str, &str)]) -> Result<(), NameError> {
+    for (i, &(name, _)) in labels.iter().enumerate() {
+        check_label_name(name)?;
+        if labels[..i].iter().any(|&(other, _)| other == name) {
+            return Err(NameError::DuplicateLabel);
+        }
+    }
+    Ok(())
+}
+
 const fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
@@ -221,6 +232,9 @@ mod tests {
         }
         assert_eq!(check_label_names(&["a", "b", "a"]), Err(NameError::DuplicateLabel));
         assert_eq!(check_label_names(&["a", "_b", "modelName"]), Ok(()));
+        assert_eq!(check_label_pairs(&[("a", "1"), ("b", "1"), ("a", "2")]), Err(NameError::DuplicateLabel));
+        assert_eq!(check_label_pairs(&[("a", "1"), ("0x", "1")]), Err(NameError::LeadingDigit));
+        assert_eq!(check_label_pairs(&[("trace_id", "1"), ("_b", "1")]), Ok(()));
     }
 
     #[test]

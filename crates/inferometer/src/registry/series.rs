@@ -1,6 +1,7 @@
 //! A series: its labels, its cells, and what a scrape must remember about it.
 
 use super::Kind;
+use super::exemplars::{Exemplars, Kept, Vacancy};
 use super::family::Family;
 use super::timing::{self, Timing};
 use crate::label::Packed;
@@ -21,6 +22,8 @@ pub(crate) struct Series {
     pub(crate) family: Arc<Family>,
     pub(crate) labels: Packed,
     pub(crate) store: Store,
+    /// Of histograms.
+    exemplars: Exemplars,
     /// When the series began, in milliseconds since 1970.
     started: AtomicU64,
     /// Whether `life` says anything. A scrape takes no lock for a counter that was never removed nor reused.
@@ -118,6 +121,7 @@ impl WideSum {
 
 impl Series {
     pub(crate) fn new(family: Arc<Family>, labels: Packed, store: Store, baseline: Baseline) -> Self {
+        let exemplars = Exemplars::new(if family.kind == Kind::Histogram { family.width } else { 0 });
         let eventful = !baseline.is_empty();
         let life = OnceLock::new();
         if eventful {
@@ -127,6 +131,7 @@ impl Series {
             family,
             labels,
             store,
+            exemplars,
             started: AtomicU64::new(now_millis()),
             eventful: AtomicBool::new(eventful),
             life,
@@ -217,6 +222,7 @@ impl Series {
                     life.timed[member].restart();
                 }
             }
+            self.exemplars.forget();
             self.started.store(now_millis(), Relaxed);
         }
     }
@@ -300,6 +306,22 @@ impl Series {
                 life.timed(timing, member, self.family.width)
             });
             each(member, chunk, sum, timed);
+        }
+    }
+
+    /// The place for an exemplar of this observation of histogram `member`, if there is room for a new one.
+    /// `position` is that of the key in the grid's table.
+    pub(crate) fn vacancy(&self, member: usize, position: u32, key: u64) -> Option<Vacancy<'_>> {
+        let (Some(grid), Store::Cells(lease)) = (self.family.grid.as_deref(), &self.store) else { return None };
+        self.exemplars.vacancy(grid, lease.epoch(), member, grid.bucket(position, key), key)
+    }
+
+    /// Copies the exemplars of all members into `into`, by member and then by value. To be called before
+    /// [`Series::read_cells`]: then the observation of each is counted there.
+    pub(crate) fn read_exemplars(&self, into: &mut Vec<Kept>) {
+        into.clear();
+        if let (Some(grid), Store::Cells(lease)) = (self.family.grid.as_deref(), &self.store) {
+            self.exemplars.read(grid, lease.epoch(), into);
         }
     }
 

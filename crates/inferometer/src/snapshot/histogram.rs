@@ -1,5 +1,6 @@
 //! A histogram at one moment, owned.
 
+use super::exemplar::Exemplar;
 use super::read::{HistogramSum, HistogramView};
 
 /// What a histogram held at the moment of a snapshot, or between two.
@@ -9,6 +10,7 @@ pub struct HistogramSnapshot {
     pub(super) buckets: Vec<(f64, f64, u64)>,
     bounds: Vec<f64>,
     classic: Vec<u64>,
+    exemplars: Vec<Exemplar>,
     sum: HistogramSum,
     /// How many samples the counts were scaled up from; `None` when every observation was recorded.
     pub(super) samples: Option<u64>,
@@ -26,6 +28,7 @@ impl HistogramSnapshot {
                 .collect(),
             bounds: bounds.to_vec(),
             classic: view.classic_counts().to_vec(),
+            exemplars: view.exemplars().map(Exemplar::from).collect(),
             sum: view.sum,
             samples: view
                 .timed
@@ -110,6 +113,24 @@ impl HistogramSnapshot {
         self.buckets.last().map(|&(low, high, _)| (low, high, 1.0))
     }
 
+    /// The exemplars, by ascending value: of one series, one at most for each classic bucket. In the difference of two
+    /// snapshots there are those that are new, and in a sum of several series there are those of all.
+    ///
+    /// ```
+    /// use inferometer::{Histogram, Registry};
+    /// let registry = Registry::new();
+    /// let tokens: Histogram<u64> = registry.histogram("prompt_tokens", &[])?;
+    /// tokens.record_with_exemplar(3_000, &[("trace_id", "b2")]);
+    /// let seen = registry.snapshot().histogram("prompt_tokens", &[]).unwrap();
+    /// let exemplar = &seen.exemplars()[0];
+    /// assert_eq!(exemplar.value, 3_000.0);
+    /// assert_eq!(exemplar.labels, [("trace_id".to_owned(), "b2".to_owned())]);
+    /// # Ok::<(), inferometer::RegisterError>(())
+    /// ```
+    pub fn exemplars(&self) -> &[Exemplar] {
+        &self.exemplars
+    }
+
     /// What came between `earlier` and this; buckets that fell count from zero, as after a restart.
     pub(super) fn delta(&self, earlier: &HistogramSnapshot) -> HistogramSnapshot {
         let before = |low: f64, high: f64| {
@@ -129,6 +150,7 @@ impl HistogramSnapshot {
                 .collect(),
             bounds: self.bounds.clone(),
             classic: self.classic.iter().zip(&earlier.classic).map(|(&now, &then)| since(now, then)).collect(),
+            exemplars: self.exemplars.iter().filter(|own| !earlier.exemplars.contains(own)).cloned().collect(),
             sum: match (self.sum, earlier.sum) {
                 (HistogramSum::Nanoseconds(now), HistogramSum::Nanoseconds(then)) => {
                     HistogramSum::Nanoseconds(now.saturating_sub(then))
@@ -155,6 +177,8 @@ impl HistogramSnapshot {
         for (own, count) in self.classic.iter_mut().zip(&other.classic) {
             *own += count;
         }
+        self.exemplars.extend_from_slice(&other.exemplars);
+        self.exemplars.sort_by(|a, b| a.value.total_cmp(&b.value));
         self.sum = match (self.sum, other.sum) {
             (HistogramSum::Nanoseconds(a), HistogramSum::Nanoseconds(b)) => HistogramSum::Nanoseconds(a + b),
             (HistogramSum::Integer(a), HistogramSum::Integer(b)) => HistogramSum::Integer(a + b),

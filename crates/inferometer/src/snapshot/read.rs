@@ -1,8 +1,9 @@
 //! Reading a registry for an encoder: one pass, nothing allocated in the steady state.
 
+use super::exemplar::ExemplarView;
 use crate::clock;
 use crate::grid::Grid;
-use crate::registry::{BUCKETS, Calls, Family, HelpText, Kind, Registry, Scope, Series, Store, Sum, Timed};
+use crate::registry::{BUCKETS, Calls, Family, HelpText, Kept, Kind, Registry, Scope, Series, Store, Sum, Timed};
 use crate::self_metrics::{BUDGET_INFEASIBLE, SERIES_DROPPED};
 use crate::unit::Unit;
 use std::fmt;
@@ -19,6 +20,7 @@ pub(crate) struct Scratch {
     native: Vec<(i32, u64)>,
     /// What this scrape has seen.
     calls: Calls,
+    exemplars: Vec<Kept>,
 }
 
 /// Receives what a registry holds. See [`Registry::visit`].
@@ -189,6 +191,7 @@ pub struct HistogramView<'a> {
     classic: &'a [u64],
     native: &'a [(i32, u64)],
     zero: u64,
+    exemplars: &'a [Kept],
     pub(super) sum: HistogramSum,
     pub(super) count: u64,
     /// Where sections are timed with the histogram.
@@ -254,6 +257,42 @@ impl<'a> HistogramView<'a> {
             zero_count: self.zero,
             buckets: self.native,
         })
+    }
+
+    /// The exemplars, by ascending value: one at most for each classic bucket, and none in a bucket that is empty.
+    ///
+    /// ```
+    /// use inferometer::{FamilyView, Histogram, Registry, Sample, SeriesView, Visitor};
+    ///
+    /// struct TraceIds(Vec<String>);
+    ///
+    /// impl Visitor for TraceIds {
+    ///     fn family(&mut self, _: &FamilyView<'_>) -> bool {
+    ///         true
+    ///     }
+    ///
+    ///     fn series(&mut self, _: &SeriesView<'_>, sample: Sample<'_>) {
+    ///         if let Sample::Histogram(histogram) = sample {
+    ///             let labels = histogram.exemplars().flat_map(|exemplar| exemplar.labels());
+    ///             self.0.extend(labels.filter(|(name, _)| *name == "trace_id").map(|(_, id)| id.to_owned()));
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let registry = Registry::new();
+    /// let tokens: Histogram<u64> = registry.histogram("prompt_tokens", &[])?;
+    /// tokens.record_with_exemplar(12, &[("trace_id", "a1")]);
+    /// tokens.record_with_exemplar(3_000, &[("trace_id", "b2")]);
+    /// let mut ids = TraceIds(Vec::new());
+    /// registry.visit(&mut ids);
+    /// assert_eq!(ids.0, ["a1", "b2"]);
+    /// # Ok::<(), inferometer::RegisterError>(())
+    /// ```
+    pub fn exemplars(&self) -> impl Iterator<Item = ExemplarView<'a>> + use<'a> {
+        let (grid, cells) = (self.grid, self.cells);
+        // A record may have come before the series was started again, and its exemplar after.
+        let counted = |kept: &&Kept| cells.get(kept.bucket).is_some_and(|&count| count > 0);
+        self.exemplars.iter().filter(counted).map(move |kept| ExemplarView::new(kept, grid))
     }
 }
 
@@ -356,11 +395,14 @@ fn visit_series(series: &Arc<Series>, scope: &Scope, scratch: &mut Scratch, visi
             }
         }
         Store::Cells(_) => {
-            let Scratch { cells, classic, native, calls } = scratch;
+            let Scratch { cells, classic, native, calls, exemplars } = scratch;
+            series.read_exemplars(exemplars);
             series.read_cells(cells, calls, |member, cells, sum, timed| {
                 let sample = match (kind, series.family.grid.as_deref()) {
                     (Kind::Histogram, Some(grid)) => {
-                        Sample::Histogram(histogram_view(grid, &cells[BUCKETS..], sum, timed, classic, native))
+                        let mut view = histogram_view(grid, &cells[BUCKETS..], sum, timed, classic, native);
+                        view.exemplars = of_member(exemplars, member);
+                        Sample::Histogram(view)
                     }
                     (Kind::UpDownCounter, _) => Sample::UpDownCounter(cells[1].wrapping_sub(cells[0]) as i64),
                     _ => Sample::Counter(cells[0]),
@@ -402,7 +444,14 @@ fn histogram_view<'a>(
         Sum::Integer(sum) => HistogramSum::Integer(sum),
         Sum::None => HistogramSum::Integer(0),
     };
-    HistogramView { grid, cells, classic, native, zero, sum, count: classic.iter().sum(), timed }
+    HistogramView { grid, cells, classic, native, zero, exemplars: &[], sum, count: classic.iter().sum(), timed }
+}
+
+/// Those of the exemplars, which stand by member, that are of this one.
+fn of_member(exemplars: &[Kept], member: usize) -> &[Kept] {
+    let start = exemplars.partition_point(|kept| kept.member < member);
+    let own = exemplars[start..].partition_point(|kept| kept.member == member);
+    &exemplars[start..][..own]
 }
 
 /// Series whose events come too fast for their budget.

@@ -64,6 +64,13 @@
 //! A call site with a literal name keeps its slot in a static, and no one can tell when it is last used. So it pins its
 //! series for ever.
 //!
+//! # Exemplars stand beside the cells
+//!
+//! A record with an exemplar is a record, and then perhaps a write to a [`SeqLock`] that the series has for the range of
+//! buckets. It is the one thing here that many threads write, so it says for itself why it is right. The scraper reads
+//! the exemplars of a series before its cells, so the observation of an exemplar that it sees is counted in what it
+//! reads.
+//!
 //! # What this asks of the platform
 //!
 //! 64-bit atomics, and thread-locals whose const-initialised part works until the thread's very end. A signal handler
@@ -74,16 +81,20 @@
 mod lease;
 #[cfg(all(test, loom))]
 mod models;
+mod once_box;
 mod pool;
 mod ranges;
+mod seqlock;
 mod slab;
 mod slot;
 #[cfg(not(loom))]
 mod thread;
 
 pub(crate) use lease::{Baseline, Lease};
+pub(crate) use once_box::OnceBox;
 pub(crate) use pool::Pool;
 pub(crate) use ranges::{Ranges, Shape};
+pub(crate) use seqlock::{SeqLock, Turn};
 pub(crate) use slab::{Slab, cell};
 pub(crate) use slot::Slot;
 #[cfg(not(loom))]

@@ -3,8 +3,9 @@
 //!
 //! Each model has a twin that is broken on purpose and must fail; else the model would prove nothing.
 
-use super::{Pool, Shape, Slab, Slot, cell};
-use crate::sync::{AtomicUsize, Ordering, order, weaken};
+use super::{OnceBox, Pool, SeqLock, Shape, Slab, Slot, cell};
+use crate::sync::weaken::{self, Weakness};
+use crate::sync::{AtomicUsize, Ordering, order};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -165,7 +166,7 @@ fn a_chunk_is_seen_zeroed() {
 #[test]
 #[should_panic(expected = "Causality violation")]
 fn a_chunk_published_relaxed_is_seen_unzeroed() {
-    weaken::with_relaxed_publication(plain_publication);
+    weaken::with(Weakness::RelaxedPublication, plain_publication);
 }
 
 // ---- removal and reuse: a slot gets a new series while a stale cache still knew the old one
@@ -342,4 +343,180 @@ fn a_removed_series_that_is_recorded_into_is_listed_again() {
 #[should_panic(expected = "records after the removal are not shown")]
 fn a_series_hidden_for_ever_loses_records() {
     hiding(Hiding::ForEver);
+}
+
+// ---- sequence locks: an exemplar is read whole, or not at all
+
+/// What a writer of these models writes: two words that belong together.
+fn write_pair(lock: &SeqLock<2>, number: u64) -> bool {
+    let turn = lock.turn(0, |_| true);
+    turn.is_some_and(|turn| lock.write(turn, |words| words.iter().for_each(|word| word.store(number, order::CELL))))
+}
+
+fn read_pair(lock: &SeqLock<2>) -> Option<u64> {
+    let [first, second] = lock.read(0, |words| [words[0].load(order::CELL), words[1].load(order::CELL)])?;
+    assert_eq!(first, second, "a reader saw half of one exemplar and half of another");
+    Some(first)
+}
+
+/// A reader while one exemplar takes the place of another.
+fn one_writer() {
+    check(|| {
+        let lock = Arc::new(SeqLock::<2>::new());
+        assert_eq!(read_pair(&lock), None);
+        assert!(write_pair(&lock, 1));
+        let writer = {
+            let lock = lock.clone();
+            thread::spawn(move || assert!(write_pair(&lock, 2), "nobody else was writing"))
+        };
+        let first = read_pair(&lock);
+        let second = read_pair(&lock);
+        assert!(first <= second || second.is_none(), "an older exemplar came back");
+        writer.join().unwrap();
+        assert_eq!(read_pair(&lock), Some(2));
+    });
+}
+
+/// Two writers at once, and a reader.
+fn two_writers() {
+    check(|| {
+        let lock = Arc::new(SeqLock::<2>::new());
+        let writers = [1, 2].map(|number| {
+            let lock = lock.clone();
+            thread::spawn(move || write_pair(&lock, number).then_some(number))
+        });
+        let during = read_pair(&lock);
+        let written = writers.map(|writer| writer.join().unwrap());
+        let last = read_pair(&lock);
+        assert!(last.is_some() && written.contains(&last), "what is there was not written by who says so");
+        assert!(during.is_none() || written.contains(&during), "what was seen was not written");
+    });
+}
+
+#[test]
+fn an_exemplar_is_never_seen_torn() {
+    one_writer();
+}
+
+#[test]
+fn of_two_writers_one_writes_at_a_time() {
+    two_writers();
+}
+
+#[test]
+#[should_panic(expected = "half of one exemplar")]
+fn an_exemplar_published_relaxed_is_seen_torn() {
+    weaken::with(Weakness::RelaxedPublication, one_writer);
+}
+
+#[test]
+#[should_panic(expected = "half of one exemplar")]
+fn an_exemplar_written_without_a_fence_is_seen_torn() {
+    weaken::with(Weakness::NoFenceAfterTaking, one_writer);
+}
+
+#[test]
+#[should_panic(expected = "half of one exemplar")]
+fn an_exemplar_read_without_a_fence_is_seen_torn() {
+    weaken::with(Weakness::NoFenceBeforeSecondLook, one_writer);
+}
+
+#[test]
+#[should_panic(expected = "half of one exemplar")]
+fn two_writers_that_do_not_exclude_each_other_tear_an_exemplar() {
+    weaken::with(Weakness::TakingByStore, two_writers);
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Scrape {
+    ExemplarsFirst,
+    CellsFirst,
+}
+
+/// A record and its exemplar, while a scrape reads both.
+fn exemplar_of_a_record(scrape: Scrape) {
+    check(move || {
+        let (lock, cell) = (Arc::new(SeqLock::<2>::new()), Arc::new(AtomicUsize::new(0)));
+        let recorder = {
+            let (lock, cell) = (lock.clone(), cell.clone());
+            thread::spawn(move || {
+                cell.store(1, order::CELL);
+                write_pair(&lock, 1);
+            })
+        };
+        let count = || cell.load(order::CELL);
+        let (count, exemplar) = match scrape {
+            Scrape::CellsFirst => (count(), read_pair(&lock)),
+            Scrape::ExemplarsFirst => {
+                let exemplar = read_pair(&lock);
+                (count(), exemplar)
+            }
+        };
+        assert!(exemplar.is_none() || count == 1, "an exemplar of an observation that is not counted");
+        recorder.join().unwrap();
+    });
+}
+
+#[test]
+fn an_exemplar_is_seen_with_its_observation() {
+    exemplar_of_a_record(Scrape::ExemplarsFirst);
+}
+
+#[test]
+#[should_panic(expected = "an exemplar of an observation that is not counted")]
+fn an_exemplar_read_after_the_cells_is_seen_without_its_observation() {
+    exemplar_of_a_record(Scrape::CellsFirst);
+}
+
+// ---- boxes: the memory of exemplars is made once, and seen whole
+
+fn made_by_two() {
+    check(|| {
+        let shared = Arc::new(OnceBox::<Plain>::new());
+        let makers = [1, 2].map(|number| {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let own = Box::new(Plain(loom::cell::UnsafeCell::new(0)));
+                own.set(number);
+                shared.get_or_set(own).get()
+            })
+        });
+        let seen = shared.get().map(Plain::get);
+        let made = makers.map(|maker| maker.join().unwrap());
+        assert_eq!(made[0], made[1], "two boxes are in use");
+        assert!(seen.is_none_or(|seen| seen == made[0]));
+    });
+}
+
+/// Plain memory, of which loom checks that the write happened before the reads.
+struct Plain(loom::cell::UnsafeCell<u64>);
+
+// SAFETY: it is written before it is shared; the model checks it.
+unsafe impl Sync for Plain {}
+
+impl Plain {
+    fn set(&self, number: u64) {
+        self.0.with_mut(|value| {
+            // SAFETY: validity: inside the cell. Aliasing: it is not shared yet; loom checks it.
+            unsafe { *value = number }
+        });
+    }
+
+    fn get(&self) -> u64 {
+        self.0.with(|value| {
+            // SAFETY: validity: inside the cell. Aliasing: loom checks that the write happened before.
+            unsafe { *value }
+        })
+    }
+}
+
+#[test]
+fn a_box_is_made_once_and_seen_whole() {
+    made_by_two();
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_box_published_relaxed_is_seen_unfinished() {
+    weaken::with(Weakness::RelaxedPublication, made_by_two);
 }

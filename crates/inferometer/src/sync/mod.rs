@@ -9,13 +9,13 @@
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     OnceLock,
-    atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 #[cfg(all(not(loom), not(inferometer_tsan)))]
@@ -55,16 +55,16 @@ pub(crate) fn lock_aside<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The orderings, by what they do.
 pub(crate) mod order {
-    use super::Ordering;
+    use super::{Ordering, fence};
 
     /// A cell has one writer and is read on its own: the value carries no other memory with it.
     pub(crate) const CELL: Ordering = Ordering::Relaxed;
 
-    /// Publishes a zeroed chunk or a finished list node to the scraper.
+    /// Publishes a zeroed chunk, a finished list node or box, or the words of a sequence lock, to the scraper.
     #[inline]
     pub(crate) fn publish() -> Ordering {
         #[cfg(loom)]
-        if super::weaken::publication() {
+        if super::weaken::has(super::weaken::Weakness::RelaxedPublication) {
             return Ordering::Relaxed;
         }
         // The negative control of the run under ThreadSanitizer.
@@ -76,6 +76,28 @@ pub(crate) mod order {
 
     /// Pairs with [`publish`].
     pub(crate) const OBSERVE: Ordering = Ordering::Acquire;
+
+    /// Stands between the taking of a sequence lock and the writing of its words: whoever reads one of the words sees
+    /// that the lock was taken.
+    #[inline]
+    pub(crate) fn fence_after_taking() {
+        #[cfg(loom)]
+        if super::weaken::has(super::weaken::Weakness::NoFenceAfterTaking) {
+            return;
+        }
+        fence(Ordering::Release);
+    }
+
+    /// Stands between the reading of a sequence lock's words and the second look at its sequence; pairs with
+    /// [`fence_after_taking`].
+    #[inline]
+    pub(crate) fn fence_before_second_look() {
+        #[cfg(loom)]
+        if super::weaken::has(super::weaken::Weakness::NoFenceBeforeSecondLook) {
+            return;
+        }
+        fence(Ordering::Acquire);
+    }
 }
 
 /// Switches for the negative controls of the loom models. Loom runs all the threads of a model on one system thread,
@@ -84,17 +106,27 @@ pub(crate) mod order {
 pub(crate) mod weaken {
     use std::cell::Cell;
 
+    /// What is broken on purpose.
+    #[derive(Clone, Copy, PartialEq)]
+    pub(crate) enum Weakness {
+        RelaxedPublication,
+        NoFenceAfterTaking,
+        NoFenceBeforeSecondLook,
+        /// A sequence lock is taken by a store, whether or not somebody else has taken it meanwhile.
+        TakingByStore,
+    }
+
     std::thread_local! {
-        static PUBLICATION: Cell<bool> = const { Cell::new(false) };
+        static WEAKNESS: Cell<Option<Weakness>> = const { Cell::new(None) };
     }
 
-    pub(crate) fn publication() -> bool {
-        PUBLICATION.get()
+    pub(crate) fn has(weakness: Weakness) -> bool {
+        WEAKNESS.get() == Some(weakness)
     }
 
-    pub(crate) fn with_relaxed_publication(body: impl FnOnce()) {
-        PUBLICATION.set(true);
+    pub(crate) fn with(weakness: Weakness, body: impl FnOnce()) {
+        WEAKNESS.set(Some(weakness));
         body();
-        PUBLICATION.set(false);
+        WEAKNESS.set(None);
     }
 }

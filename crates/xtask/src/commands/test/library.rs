@@ -12,7 +12,7 @@ use crate::workspace::{Build, Workspace};
 const LIBRARIES: [&str; 6] = ["-p", "inferometer", "-p", "inferometer-derive", "-p", "inferometer-prometheus"];
 
 /// Integration tests of the core in which threads meet.
-const THREADED_TESTS: [&str; 2] = ["conservation", "faults_threads"];
+const THREADED_TESTS: [&str; 3] = ["conservation", "exemplars", "faults_threads"];
 
 /// The sanitizer's runtime comes with the compiler for this target.
 const SANITIZED_TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -29,6 +29,18 @@ pub(super) fn format(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
 /// Of what `cargo build` builds without being told.
 pub(super) fn lints(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     log.run(workspace.cargo(Build::Plain).args(["clippy", "--all-targets", "--", "-D", "warnings"]))?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    log.run(cargo.args([
+        "clippy",
+        "-p",
+        "inferometer",
+        "--all-targets",
+        "--features",
+        "tracing",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     Ok(passed("no warnings"))
 }
 
@@ -47,6 +59,11 @@ pub(super) fn docs(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
 
 pub(super) fn tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let mut output = log.run(workspace.cargo(Build::Plain).args(["test", "--no-fail-fast"]))?;
+    // What comes with a feature that is off by default.
+    let mut cargo = workspace.cargo(Build::Plain);
+    output += &log.run(cargo.args(["test", "-p", "inferometer", "--features", "tracing", "--lib", "current_span"]))?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    output += &log.run(cargo.args(["test", "-p", "inferometer", "--features", "tracing", "--test", "current_span"]))?;
     // The end-to-end tests' own tools, and the programs in the README.
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--lib"]))?;
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--doc"]))?;
