@@ -34,7 +34,7 @@ use held::Held;
 use matcher::BucketRules;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Weak};
 
 /// What a family's series are.
@@ -88,11 +88,11 @@ pub struct Registry {
     pub(crate) inner: Arc<Inner>,
 }
 
-static GLOBAL: OnceLock<Registry> = OnceLock::new();
-
 pub(crate) struct Inner {
     directory: Mutex<Directory>,
     shared: Arc<Shared>,
+    /// Whether this is the registry of the process.
+    is_global: AtomicBool,
 }
 
 /// What a registry shares with its families.
@@ -163,6 +163,7 @@ impl Registry {
         let inner = Arc::new(Inner {
             directory: Mutex::new(Directory::default()),
             shared: Arc::new(Shared { generation: AtomicU64::new(1), room: AtomicUsize::new(Self::MAX_SERIES) }),
+            is_global: AtomicBool::new(false),
         });
         let mut all = all_registries();
         all.retain(|registry| registry.strong_count() > 0);
@@ -177,6 +178,8 @@ impl Registry {
     ///
     /// The first call registers all `#[metric]` statics that are linked into the program.
     pub fn global() -> &'static Registry {
+        static GLOBAL: OnceLock<Registry> = OnceLock::new();
+
         if let Some(registry) = GLOBAL.get() {
             return registry;
         }
@@ -186,6 +189,7 @@ impl Registry {
         let mut errors = Vec::new();
         let registry = GLOBAL.get_or_init(|| {
             let registry = Registry::new();
+            registry.inner.is_global.store(true, Relaxed);
             errors.extend(crate::self_metrics::register(&registry));
             errors.extend(DECLARATIONS.iter().filter_map(|declared| declared.register(&registry).err()));
             registry
@@ -200,7 +204,7 @@ impl Registry {
 
     /// Whether this is the registry of the process.
     pub(crate) fn is_global(&self) -> bool {
-        GLOBAL.get().is_some_and(|global| Arc::ptr_eq(&global.inner, &self.inner))
+        self.inner.is_global.load(Relaxed)
     }
 
     /// Puts `prefix` in front of the name of every family of this registry, from the next scrape on.
