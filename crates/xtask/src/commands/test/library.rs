@@ -126,7 +126,15 @@ pub(super) fn bench_tests(workspace: &Workspace, log: &mut Log) -> Result<Outcom
 
 /// A goal that is missed by little on a busy machine is no failure; how many there were is said.
 pub(super) fn figures(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
-    let output = log.run(bench::figures_command(workspace).arg("--check"))?;
+    // A machine in the cloud may compute at half its speed for a while. What is slow each time is a regression.
+    const TRIES: usize = 3;
+    let mut tries = 1;
+    let output = loop {
+        match log.run(bench::figures_command(workspace).arg("--check")) {
+            Err(_) if tries < TRIES => tries += 1,
+            result => break result?,
+        }
+    };
     let missed = output.lines().filter(|line| line.contains("MISSED")).count();
     Ok(Outcome::Passed(format!("no regression, {missed} goals missed; `cargo xtask figures` shows them")))
 }
