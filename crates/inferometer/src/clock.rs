@@ -106,7 +106,12 @@ pub(crate) fn nanos_per_tick() -> f32 {
 
 /// Nanoseconds as ticks.
 fn ticks(nanos: u64) -> u64 {
-    ((u128::from(nanos) << SCALE_BITS) / u128::from(STATE.scale.load(Relaxed).max(1))) as u64
+    divided(nanos, STATE.scale.load(Relaxed))
+}
+
+/// In fixed point: nanoseconds by a scale are ticks, and by ticks a scale.
+fn divided(nanos: u64, by: u64) -> u64 {
+    ((u128::from(nanos) << SCALE_BITS) / u128::from(by.max(1))) as u64
 }
 
 /// Whether a test has taken the place of the clock.
@@ -233,7 +238,7 @@ impl Checks {
 }
 
 fn scale_of(ticks: u64, nanos: u64) -> u64 {
-    ((u128::from(nanos) << SCALE_BITS) / u128::from(ticks.max(1))) as u64
+    divided(nanos, ticks)
 }
 
 /// Compares the counter with the monotonic clock. To be called now and then; each scrape does.

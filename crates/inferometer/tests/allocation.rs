@@ -4,8 +4,8 @@
 //! told to fail.
 
 use inferometer::{
-    Counter, Family, FamilyView, Gauge, Histogram, LabelSet, LabelValue, RegisterError, Registry, Sample, SeriesView,
-    UpDownCounter, Visitor, counter, gauge, histogram, metric,
+    Counter, Family, FamilyView, Gauge, Histogram, LabelSet, LabelValue, RegisterError, Registry, Sample, Sampling,
+    SeriesView, UpDownCounter, Visitor, counter, gauge, histogram, metric,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -233,10 +233,18 @@ fn a_visit_in_the_steady_state_allocates_nothing() {
     }
     let exemplars: Histogram<u64> = registry.histogram("exemplars", &[]).unwrap();
     exemplars.record_with_exemplar(0, &[("trace_id", "0")]);
+    let timed = |name, sampling| {
+        let histogram: Histogram = registry.histogram(name, &[]).unwrap();
+        histogram.set_sampling(sampling);
+        histogram
+    };
+    let timed = [timed("every_4th_seconds", Sampling::EveryN(4)), timed("budgeted_seconds", Sampling::DEFAULT)];
+    timed.iter().for_each(|histogram| _ = histogram.start().stop());
     let mut count = Count(0, 0);
     registry.visit(&mut count);
     let during = allocations(|| {
         for i in 0..100 {
+            timed.iter().for_each(|histogram| _ = histogram.start().stop());
             exemplars.record_with_exemplar(i * i, &[("trace_id", "x"), ("label", "longer than the first")]);
             registry.visit(&mut count);
         }

@@ -392,12 +392,7 @@ pub(super) fn add_in<T: Observation>(grid: &Grid, slot: Slot, key: u64, n: u64, 
     } else {
         cells.add(0, key.wrapping_mul(n));
     }
-    let (table, first) = grid.table();
-    let bucket = match table.get(T::position(key).wrapping_sub(first) as usize) {
-        Some(entry) => grid::index_in(entry, key),
-        None => grid.search(key),
-    };
-    cells.add(BUCKETS + bucket, n);
+    cells.add(BUCKETS + grid.bucket(T::position(key), key), n);
     if excess != 0 {
         cells.add(EXCESS, excess);
     }

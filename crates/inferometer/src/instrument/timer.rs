@@ -334,10 +334,7 @@ impl<T: Timed> Timer<T> {
     /// Ends the section without recording its time. It is counted in `<name>_events_total` all the same.
     #[inline(always)]
     pub fn cancel(self) {
-        let timer = ManuallyDrop::new(self);
-        if !timer.owned.is_null() {
-            owner::release(timer.owned);
-        }
+        let_go(ManuallyDrop::new(self).owned);
     }
 }
 
@@ -349,10 +346,16 @@ fn end<T: Timed>(timing: *const Timing, start: u64, sample: Packed, owned: *cons
     // is shared.
     let timing = unsafe { &*timing };
     sample.unpack().record(timing, T::from_nanos(nanos), now);
+    let_go(owned);
+    Duration::from_nanos(nanos)
+}
+
+/// Gives up the count of a series that a timer owns, if it owns one.
+#[inline(always)]
+fn let_go(owned: *const Series) {
     if !owned.is_null() {
         owner::release(owned);
     }
-    Duration::from_nanos(nanos)
 }
 
 impl<T: Timed> Drop for Timer<T> {

@@ -89,12 +89,13 @@ pub(crate) struct Companions {
     help: Mutex<Help>,
 }
 
-/// A help text with what is said about the sampling, and what it was made of.
+/// A help text with what is said about the sampling.
 #[derive(Debug, Default)]
 struct Help {
-    sampling: Option<u64>,
-    described: bool,
-    text: Arc<str>,
+    /// The sampling, and whether there was a description.
+    made_of: Option<(u64, bool)>,
+    /// `None` where nothing is to be said.
+    text: Option<Arc<str>>,
 }
 
 /// A label's name, and where its values come from.
@@ -223,14 +224,14 @@ impl Family {
     pub(crate) fn help(&self) -> HelpText<'_> {
         let own = self.description.get().map_or("", |description| description.help.as_str());
         let Some(companions) = &self.companions.get() else { return HelpText::Own(own) };
-        let Some(note) = self.sampling().note() else { return HelpText::Own(own) };
+        let sampling = self.sampling.load(Relaxed);
+        let made_of = Some((sampling, !own.is_empty()));
         let mut help = crate::sync::lock(&companions.help);
-        let made_of = (Some(self.sampling.load(Relaxed)), !own.is_empty());
-        if (help.sampling, help.described) != made_of {
-            let text = format!("{own} {note}");
-            *help = Help { sampling: made_of.0, described: made_of.1, text: text.trim().into() };
+        if help.made_of != made_of {
+            let note = Sampling::from_bits(sampling).note();
+            *help = Help { made_of, text: note.map(|note| format!("{own} {note}").trim().into()) };
         }
-        HelpText::Noted(Arc::clone(&help.text))
+        help.text.clone().map_or(HelpText::Own(own), HelpText::Noted)
     }
 
     /// How many of the labels are open.

@@ -401,7 +401,7 @@ impl std::panic::RefUnwindSafe for Series {}
 
 impl Series {
     /// How often users have called what records to this series.
-    fn calls(&mut self) -> Calls {
+    fn calls(&self) -> Calls {
         let mut calls = Calls::NONE;
         let Store::Cells(lease) = &self.store else { return calls };
         let mut cells = vec![0; lease.cells()];
@@ -423,8 +423,7 @@ impl Series {
 
 impl Drop for Series {
     fn drop(&mut self) {
-        let calls = self.calls();
-        crate::account::retire(calls);
+        crate::account::retire(self.calls());
     }
 }
 

@@ -87,6 +87,7 @@ impl Block {
 
 #[cfg(test)]
 mod tests {
+    use super::super::SplitMix64;
     use super::*;
     use proptest::prelude::*;
 
@@ -145,27 +146,16 @@ mod tests {
     /// What a sampler makes of a loop: for each event whether it is taken, and with which weight.
     type Sampler<'a> = &'a mut dyn FnMut(u64) -> Option<u64>;
 
-    struct Random(u64);
-
-    impl Random {
-        fn draw(&mut self) -> u64 {
-            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            z ^ (z >> 31)
-        }
-    }
-
     const N: u32 = 64;
     const EVENTS_EACH: u64 = 64_000;
     const REPETITIONS: u64 = 400;
 
     /// The mean, its standard error and the standard deviation of an estimate of how many events are slow, relative to
     /// how many are.
-    fn estimates(slow: impl Fn(u64, &mut Random) -> bool, sampler: impl Fn(u64, Sampled)) -> (f64, f64, f64) {
+    fn estimates(slow: impl Fn(u64, &mut SplitMix64) -> bool, sampler: impl Fn(u64, Sampled)) -> (f64, f64, f64) {
         let mut ratios = Vec::new();
         for repetition in 0..REPETITIONS {
-            let mut random = Random(repetition << 32 | 1);
+            let mut random = SplitMix64(repetition << 32 | 1);
             let mut truth = 0;
             let estimate = std::cell::Cell::new(0);
             let step = |take: Sampler<'_>| {
@@ -189,7 +179,7 @@ mod tests {
     type Sampled<'a> = Box<dyn FnOnce(Sampler<'_>) + 'a>;
 
     fn in_blocks(seed: u64, run: Sampled) {
-        let mut random = Random(seed.wrapping_mul(77) + 5);
+        let mut random = SplitMix64(seed.wrapping_mul(77) + 5);
         let (mut word, mut block) = (0, Block::default());
         run(&mut |_| {
             word = EVENT.wrapping_add(word);
@@ -210,7 +200,7 @@ mod tests {
         (mean - 1.0).abs() <= 3.0 * error.max(1e-9)
     }
 
-    fn periodic(period: u64) -> impl Fn(u64, &mut Random) -> bool {
+    fn periodic(period: u64) -> impl Fn(u64, &mut SplitMix64) -> bool {
         move |at, _| at % period == 0
     }
 
@@ -229,7 +219,7 @@ mod tests {
     fn estimates_scatter_as_they_should() {
         // The standard deviations of the table in the literature on stratified sampling with one draw in each stratum,
         // for a thousand samples: independent slow events, one in 20; a spike at every 64th, and at every 20th; bursts.
-        let iid = estimates(|_, random: &mut Random| random.draw().is_multiple_of(20), in_blocks);
+        let iid = estimates(|_, random: &mut SplitMix64| random.draw().is_multiple_of(20), in_blocks);
         let spike = estimates(periodic(64), in_blocks);
         let spike_20 = estimates(periodic(20), in_blocks);
         let bursts = estimates(|at, _| at / 2_000 % 10 == 0, in_blocks);

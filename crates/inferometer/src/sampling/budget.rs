@@ -156,7 +156,7 @@ impl ThreadState {
         let fraction = (random >> 40) as f32 / (1 << 24) as f32;
         // A float becomes the nearest integer there is, infinity too.
         let rounded = ((ideal + fraction) as u32).max(1);
-        let weight = rounded.min(GROWTH.saturating_mul(seen.weight.max(1))).min(MAX_N);
+        let weight = rounded.min(GROWTH.saturating_mul(seen.weight)).min(MAX_N);
         let sampling = cost / (weight as f32 * spacing);
         let taken = (sampling + terms.event_cost / spacing).min(granted.max(sampling));
         self.enter(series, taken);
@@ -164,7 +164,7 @@ impl ThreadState {
     }
 
     /// The share of the time that a series may take now.
-    fn granted(&mut self, series: &mut SeriesState, now: u64, share: f32, terms: &Terms) -> f32 {
+    fn granted(&mut self, series: &SeriesState, now: u64, share: f32, terms: &Terms) -> f32 {
         self.turn_over(now, terms);
         self.leave(series);
         let others = self.taken[0] + self.taken[1];

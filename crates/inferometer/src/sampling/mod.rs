@@ -24,6 +24,8 @@ pub(crate) mod costs;
 mod random;
 mod thread;
 
+#[cfg(test)]
+pub(crate) use random::SplitMix64;
 pub(crate) use random::draw;
 pub(crate) use thread::{aside, charge, plan};
 

@@ -10,15 +10,26 @@ thread_local! {
     static STATE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A random number of this thread, by SplitMix64 (Steele, Lea and Flood, 2014).
-pub(crate) fn draw() -> u64 {
-    let mut state = STATE.get();
-    if state == 0 {
-        state = seed();
+/// SplitMix64 (Steele, Lea and Flood, 2014).
+#[derive(Debug)]
+pub(crate) struct SplitMix64(pub(crate) u64);
+
+impl SplitMix64 {
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(STEP);
+        mixed(self.0)
     }
-    state = state.wrapping_add(STEP);
-    STATE.set(state);
-    mixed(state)
+}
+
+/// A random number of this thread.
+pub(crate) fn draw() -> u64 {
+    let mut random = SplitMix64(STATE.get());
+    if random.0 == 0 {
+        random.0 = seed();
+    }
+    let drawn = random.draw();
+    STATE.set(random.0);
+    drawn
 }
 
 fn mixed(mut z: u64) -> u64 {

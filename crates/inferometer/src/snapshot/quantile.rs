@@ -155,6 +155,7 @@ fn expanded_ranks(n: u64, q: f64) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sampling::SplitMix64;
     use crate::{Histogram, Registry};
     use proptest::prelude::*;
 
@@ -396,16 +397,12 @@ mod tests {
         }
     }
 
-    /// Uniform above 0 and up to 1, the same each time (SplitMix64).
-    struct Random(u64);
+    /// Uniform above 0 and up to 1, the same each time.
+    struct Random(SplitMix64);
 
     impl Random {
         fn uniform(&mut self) -> f64 {
-            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mut bits = self.0;
-            bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64 + f64::EPSILON / 2.0
+            (self.0.draw() >> 11) as f64 / (1_u64 << 53) as f64 + f64::EPSILON / 2.0
         }
     }
 
@@ -445,7 +442,7 @@ mod tests {
 
         for (name, draw, truth) in distributions() {
             for n in [200_u64, 2_000] {
-                let mut random = Random(42);
+                let mut random = Random(SplitMix64(42));
                 let registry = Registry::new();
                 let histogram: Histogram<f64> = registry.histogram("drawn", &[]).unwrap();
                 let look = |samples| marked(registry.snapshot().histogram("drawn", &[]).unwrap(), Some(samples));

@@ -456,30 +456,25 @@ fn of_member(exemplars: &[Kept], member: usize) -> &[Kept] {
 
 /// Series whose events come too fast for their budget.
 fn visit_infeasible(families: &[Arc<Family>], scope: &Scope, generation: u64, visitor: &mut dyn Visitor) {
-    let mut begun = false;
+    // Allocates only where something is amiss.
+    let mut names = Vec::new();
     for family in families.iter().filter(|family| family.companions().is_some()) {
         for series in family.series().iter() {
-            let Some(timing) = series.timing() else { continue };
-            for member in (0..family.width).filter(|&member| timing.is_infeasible(member)) {
-                if !begun {
-                    let view = FamilyView {
-                        name: BUDGET_INFEASIBLE,
-                        help: HelpText::Own(
-                            "Series whose events come too fast to be timed within the budget; the value is 1.",
-                        ),
-                        kind: Kind::Gauge,
-                        ..FamilyView::made_up(scope, generation)
-                    };
-                    if !visitor.family(&view) {
-                        return;
-                    }
-                    begun = true;
-                }
-                // Allocates, but only where something is amiss.
-                let name = name_of(series, member);
-                let view = SeriesView { labels: LabelsOf::One("series", &name), member: 0, scope, started: UNIX_EPOCH };
-                visitor.series(&view, Sample::Gauge(1.0));
-            }
+            let infeasible = |&member: &usize| series.timing().is_some_and(|timing| timing.is_infeasible(member));
+            names.extend((0..family.width).filter(infeasible).map(|member| name_of(series, member)));
+        }
+    }
+    let help = "Series whose events come too fast to be timed within the budget; the value is 1.";
+    let view = FamilyView {
+        name: BUDGET_INFEASIBLE,
+        help: HelpText::Own(help),
+        kind: Kind::Gauge,
+        ..FamilyView::made_up(scope, generation)
+    };
+    if !names.is_empty() && visitor.family(&view) {
+        for name in &names {
+            let view = SeriesView { labels: LabelsOf::One("series", name), member: 0, scope, started: UNIX_EPOCH };
+            visitor.series(&view, Sample::Gauge(1.0));
         }
     }
 }
