@@ -101,8 +101,6 @@
 #[path = "private.rs"]
 pub mod __private;
 #[cfg(not(loom))]
-mod account;
-#[cfg(not(loom))]
 mod clock;
 #[cfg(not(loom))]
 mod grid;

@@ -1,7 +1,9 @@
 //! What the crate says about itself.
 
-use crate::registry::{Kind, RegisterError, Registry};
-use crate::{account, clock, storage};
+use crate::instrument::calibration;
+use crate::registry::{Kind, RegisterError, Registry, memory, overhead_seconds};
+use crate::storage::recorders;
+use crate::{clock, storage};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 static INVALID: AtomicU64 = AtomicU64::new(0);
@@ -21,9 +23,16 @@ pub(crate) fn count_dropped_exemplar() {
 
 /// Registers these metrics in the global registry, and says what is wrong with them.
 pub(crate) fn register(registry: &Registry) -> impl Iterator<Item = RegisterError> {
-    let counter =
-        |name: &str, help: &str, value: fn() -> f64| registry.function(Kind::Counter, name, help, &[], Box::new(value));
-    let results: [Result<(), RegisterError>; 6] = [
+    let function = |kind, name: &str, help: &str, labels: &[(&str, &str)], value: fn() -> f64| {
+        registry.function(kind, name, help, labels, Box::new(value))
+    };
+    let counter = |name: &str, help: &str, value| function(Kind::Counter, name, help, &[], value);
+    let gauge = |name: &str, help: &str, value| function(Kind::Gauge, name, help, &[], value);
+    let bytes = |kind: &str, value| {
+        let help = "Memory that the metrics take, in bytes: the threads' cells, series with their labels, exemplars.";
+        function(Kind::Gauge, "inferometer_memory_bytes", help, &[("kind", kind)], value)
+    };
+    let results = [
         counter(
             "inferometer_invalid_observations_total",
             "Observations that were negative, infinite, NaN or too large, and were not recorded.",
@@ -42,22 +51,46 @@ pub(crate) fn register(registry: &Registry) -> impl Iterator<Item = RegisterErro
         counter(
             "inferometer_overhead_seconds_total",
             "What recording has cost, as reckoned at the end of the last scrape: records times the cost of one, and samples as measured.",
-            account::seconds,
+            || {
+                calibration::ensure();
+                overhead_seconds()
+            },
         ),
+        counter(
+            "inferometer_recording_cpu_seconds_total",
+            "Processor time of the threads that record, each since its first record.",
+            || cpu_seconds().unwrap_or(f64::NAN),
+        ),
+        gauge(
+            "inferometer_overhead_ratio",
+            "The share of the recording threads' processor time that recording has cost since the start.",
+            || cpu_seconds().map_or(f64::NAN, |seconds| overhead_seconds() / seconds),
+        ),
+        bytes("cells", || storage::POOL.bytes() as f64),
+        bytes("series", || memory::SERIES_BYTES.get() as f64),
+        bytes("exemplars", || memory::EXEMPLAR_BYTES.get() as f64),
+        gauge("inferometer_series", "Series in all registries.", || memory::SERIES.get() as f64),
+        gauge("inferometer_threads", "Threads that have recorded and have not ended.", || recorders::threads() as f64),
         counter(
             "inferometer_exemplars_dropped_total",
             "Exemplars that were not kept: their labels are too long or badly named, or there is no series or memory.",
             || EXEMPLARS_DROPPED.load(Relaxed) as f64,
         ),
-        registry.function(
+        function(
             Kind::Gauge,
             "inferometer_build_info",
             "The version of inferometer; the value is 1.",
             &[("version", env!("CARGO_PKG_VERSION"))],
-            Box::new(|| 1.0),
+            || 1.0,
         ),
     ];
     results.into_iter().filter_map(Result::err)
+}
+
+/// The processor time of the threads that record; `None` where the system does not say.
+fn cpu_seconds() -> Option<f64> {
+    let time = recorders::cpu_time();
+    (!time.is_zero()).then_some(time.as_secs_f64())
 }
 
 /// The family that names the series whose budget is too small.

@@ -253,6 +253,17 @@ fn a_visit_in_the_steady_state_allocates_nothing() {
     assert!(count.0 > 0 && count.1 > 100);
 }
 
+#[cfg(feature = "tracing")]
+#[test]
+fn without_a_current_span_nothing_is_allocated_for_its_exemplar() {
+    let _alone = alone();
+    let registry = Registry::new();
+    let (first, second) = (registry.histogram::<u64>("x", &[]).unwrap(), registry.histogram::<u64>("y", &[]).unwrap());
+    first.record_with_current_span(1);
+    second.record(1);
+    assert_eq!(allocations(|| (0..1_000).for_each(|i| second.record_with_current_span(i))), 0);
+}
+
 // Fault 43
 #[test]
 fn an_allocator_may_record_into_the_storage_that_allocates() {

@@ -1,7 +1,7 @@
 //! Which buckets have an exemplar between them.
 //!
-//! The classic exposition has room for one exemplar in each of its buckets, so a histogram with classic bounds keeps one
-//! for each. Where there are native buckets alone, one for each doubling tells the fast from the slow. Where either
+//! The classic exposition has room for one exemplar in each of its buckets, so a histogram with classic bounds keeps
+//! one for each. Where there are native buckets alone, one for each doubling tells the fast from the slow. Where either
 //! would be more than [`MOST_SPANS`], neighbours share one.
 
 use super::{Grid, Native};

@@ -1,7 +1,9 @@
 //! What counters and up-down counters have in common: a slot, and how it is found.
 
-use super::{Instrument, Owner, owner};
+use super::measured::measured;
+use super::{Instrument, Owner, calibration, owner};
 use crate::registry::{Declaration, RegisterError, Registry, Series};
+use crate::sampling::costs;
 use crate::storage::{self, Slot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -52,7 +54,7 @@ impl<const CELLS: usize> Anchor<CELLS> {
         if chunk.is_null() {
             // Only a static may be without a slot. The other case takes plain values: see `Owner`.
             let slot = if self.owner.is_declared() { self.registered_slot::<I>() } else { slot };
-            return storage::add_cold(slot, cell, CELLS - 1, n);
+            return add_cold(slot, cell, CELLS - 1, n);
         }
         storage::add_own(storage::cell(chunk, slot.offset() + cell), n);
         if n != 1 {
@@ -90,4 +92,20 @@ impl<const CELLS: usize> Anchor<CELLS> {
         self.slot.store(slot.bits(), Relaxed);
         slot
     }
+}
+
+/// The cold path of a record to cell `at` of a slot, whose cell `excess` takes what is more than one.
+///
+/// It takes plain values and, by its calling convention, does not unwind: else a handle that was only borrowed for this
+/// record would have to stand in memory, to be dropped. (Nothing in it panics.)
+#[cold]
+#[inline(never)]
+extern "C" fn add_cold(slot: Slot, at: usize, excess: usize, n: u64) {
+    let Some(cells) = storage::touch(slot) else { return storage::drop_record() };
+    measured(&costs::ADD, cells, calibration::cells(), |cells| {
+        cells.add(at, n);
+        if n != 1 {
+            cells.add(excess, n.wrapping_sub(1));
+        }
+    });
 }

@@ -1,13 +1,20 @@
-//! Measures what records cost on this machine while everything is in the caches.
+//! Measures what records cost on this machine while everything is in the caches, and has the cells for those that measure
+//! themselves to rehearse with.
 
-use super::{Counter, Histogram};
+use super::{Counter, Histogram, Observation};
 use crate::clock;
-use crate::registry::Registry;
+use crate::grid::{Buckets, Domain, Grid};
+use crate::registry::{BUCKETS, Registry};
 use crate::sampling::{self, Sampling, costs};
+use crate::storage::Cells;
+use crate::sync::{AtomicU64, OnceLock};
 use std::hint::black_box;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 const BATCHES: u32 = 8;
+/// How many counters are added to in turn.
+const BURST: usize = 16;
 
 /// Measures the costs, once in the process; takes less than a millisecond. Whoever comes meanwhile goes on with what is
 /// usual. Not to be called in a cold path: it records.
@@ -18,15 +25,18 @@ pub(crate) fn ensure() {
         return;
     }
     let registry = Registry::new();
-    let counter: Result<Counter, _> = registry.counter("probe_total", &[]);
+    // A burst of adds to neighbours, as a loop makes it: to one and the same cell, each would wait for the one before.
+    let counters: Result<Vec<Counter>, _> =
+        (0..BURST).map(|i| registry.counter(&format!("probe_{i}_total"), &[])).collect();
     let probe: Result<Histogram, _> = registry.histogram("probe_seconds", &[]);
     let always: Result<Histogram, _> = registry.histogram("probe_always_seconds", &[]);
-    let (Ok(counter), Ok(probe), Ok(always)) = (counter, probe, always) else {
+    let (Ok(counters), Ok(probe), Ok(always)) = (counters, probe, always) else {
         return; // no room: then what is usual must do
     };
     // The budget of this thread has nothing to do with it.
     sampling::aside(|| {
-        costs::ADD.set(cost_of(4_000, |_| black_box(&counter).increment(1)));
+        let burst = |_| black_box(&counters[..]).iter().take(BURST).for_each(|counter| counter.increment(1));
+        costs::ADD.set(cost_of(500, burst) / BURST as f32);
         costs::OBSERVE.set(cost_of(4_000, |i| black_box(&probe).record_nanos(black_box(u64::from(i) << 8))));
         probe.set_sampling(Sampling::EveryN(Sampling::MAX_N));
         let event = cost_of(4_000, |_| _ = black_box(&probe).start().stop());
@@ -34,6 +44,47 @@ pub(crate) fn ensure() {
         always.set_sampling(Sampling::Always);
         costs::SAMPLE.set(cost_of(200, |_| _ = black_box(&always).start().stop()) - event);
     });
+    for (rehearsal, domain) in REHEARSALS.iter().zip([Domain::Nanoseconds, Domain::Integers, Domain::Floats]) {
+        rehearsal.get_or_init(|| Rehearsal::new(domain));
+    }
+}
+
+/// A grid and cells that nobody reads.
+#[derive(Debug)]
+struct Rehearsal {
+    grid: Arc<Grid>,
+    cells: Box<[AtomicU64]>,
+}
+
+/// For each [`Domain`].
+static REHEARSALS: [OnceLock<Rehearsal>; 3] = [const { OnceLock::new() }; 3];
+
+impl Rehearsal {
+    fn new(domain: Domain) -> Self {
+        let grid = Grid::shared(domain, &Buckets::DEFAULT);
+        let cells = (0..BUCKETS + grid.len()).map(|_| AtomicU64::new(0)).collect();
+        Rehearsal { grid, cells }
+    }
+
+    fn of(domain: Domain) -> Option<&'static Self> {
+        let at = match domain {
+            Domain::Nanoseconds => 0,
+            Domain::Integers => 1,
+            Domain::Floats => 2,
+        };
+        REHEARSALS[at].get()
+    }
+}
+
+/// Cells for a counter to rehearse with, once the costs are known.
+pub(super) fn cells() -> Option<Cells> {
+    Some(Cells::Own(Rehearsal::of(Domain::Nanoseconds)?.cells.as_ptr(), 0))
+}
+
+/// A grid and cells for a histogram.
+pub(super) fn histogram<T: Observation>() -> Option<(&'static Grid, Cells)> {
+    let rehearsal = Rehearsal::of(T::DOMAIN)?;
+    Some((&rehearsal.grid, Cells::Own(rehearsal.cells.as_ptr(), 0)))
 }
 
 /// Nanoseconds a call, in the best of some batches.

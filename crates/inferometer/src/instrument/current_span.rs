@@ -16,8 +16,8 @@ pub(super) struct CurrentSpan {
 impl CurrentSpan {
     /// The current span, when it is sampled.
     pub(super) fn find() -> Option<Self> {
-        // An allocator or a signal handler inside a cold path must not be led through other crates; and in a thread that
-        // is ending, their thread-locals may be gone.
+        // An allocator or a signal handler inside a cold path must not be led through other crates; and in a thread
+        // that is ending, their thread-locals may be gone.
         if !matches!(storage::enter(), Entry::Open(_)) {
             return None;
         }

@@ -2,12 +2,14 @@
 
 #[cfg(feature = "tracing")]
 use super::current_span::CurrentSpan;
+use super::measured::measured;
 use super::private::{Bind, Bound};
-use super::{Instrument, IntoF64, Owner, owner};
+use super::{Instrument, IntoF64, Owner, calibration, owner};
 use crate::grid::{self, Domain, Entry, Grid, LIMIT};
-use crate::registry::{self, BUCKETS, Declaration, Declared, EXCESS, Kind, RegisterError, Registry, Series, Vacancy};
+use crate::registry::{self, BUCKETS, Declaration, Declared, EXCESS, Kind, RegisterError, Registry, Series};
+use crate::sampling::costs;
 use crate::self_metrics;
-use crate::storage::{self, Slot};
+use crate::storage::{self, Cells, Slot};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
@@ -41,9 +43,9 @@ use std::time::Duration;
 /// # Exemplars
 ///
 /// An exemplar is one observation with labels of its own, a trace's id say, which leads from a bucket of a dashboard to
-/// a request that was in it. [`record_with_exemplar`](Histogram::record_with_exemplar) keeps one for each classic bucket
-/// (for each doubling of the value where there are none but native buckets; 64 at most), and replaces it when it is a
-/// second old. Its labels have up to 128 characters, names and values together, as OpenMetrics demands. With longer
+/// a request that was in it. [`record_with_exemplar`](Histogram::record_with_exemplar) keeps one for each classic
+/// bucket (for each doubling of the value where there are native buckets only; 64 at most), and replaces it when it is
+/// a second old. Its labels have up to 128 characters, names and values together, as OpenMetrics demands. With longer
 /// labels, or with names that no label may have, the observation is recorded all the same, and the exemplar is dropped
 /// and counted in `inferometer_exemplars_dropped_total`. The first exemplar of a series allocates the memory for all.
 ///
@@ -240,10 +242,11 @@ impl<T: Observation> Histogram<T> {
         self.add(key, 1);
         // What is not valid has been counted as such.
         let Some(key) = T::valid(key) else { return };
-        if !registry::are_allowed(labels) {
-            self_metrics::count_dropped_exemplar();
-        } else if let Some(vacancy) = self.vacancy(key) {
-            vacancy.fill(labels);
+        match self.known_series() {
+            Some(series) if registry::are_allowed(labels) => {
+                series.keep_exemplar(self.owner.member(), T::position(key), key, labels);
+            }
+            _ => self_metrics::count_dropped_exemplar(),
         }
     }
 
@@ -253,24 +256,15 @@ impl<T: Observation> Histogram<T> {
             return;
         }
         self.add(key, 1);
-        // Where there is no room for an exemplar, nobody need look for the span.
-        if let Some(key) = T::valid(key)
-            && let Some(vacancy) = self.vacancy(key)
+        let Some(key) = T::valid(key) else { return };
+        let (series, member, position) = (self.known_series(), self.owner.member(), T::position(key));
+        // Where none is due, nobody need look for the span.
+        if series.is_none_or(|series| series.exemplar_is_due(member, position, key))
             && let Some(span) = CurrentSpan::find()
         {
-            vacancy.fill(&span.labels());
-        }
-    }
-
-    /// The place for an exemplar of an observation that is recorded, if there is room for a new one.
-    fn vacancy(&self, key: u64) -> Option<Vacancy<'_>> {
-        // SAFETY: validity: null, or a series that the histogram owns a share of, borrows or has pinned; the record has
-        // seen the slot, which is released after the series. Aliasing: a series is shared.
-        match unsafe { self.series.load(Relaxed).as_ref() } {
-            Some(series) => series.vacancy(self.owner.member(), T::position(key), key),
-            None => {
-                self_metrics::count_dropped_exemplar();
-                None
+            match series {
+                Some(series) => series.keep_exemplar(member, position, key, &span.labels()),
+                None => self_metrics::count_dropped_exemplar(),
             }
         }
     }
@@ -370,23 +364,27 @@ impl<T: Observation> Histogram<T> {
 
 /// For the first record of a thread, and for values outside the table: zero, very large and very small ones, and those
 /// that are not valid. `series` is null for a histogram that records nowhere. By its calling convention it does not
-/// unwind: see [`storage::add_cold`].
+/// unwind: see `add_cold` of counters.
 #[cold]
 #[inline(never)]
 extern "C" fn add_cold<T: Observation>(series: *const Series, slot: Slot, key: u64, n: u64) {
     // SAFETY: validity: null, or a series that the histogram owns a share of, borrows or has pinned. Aliasing: a series
     // is shared.
     match unsafe { series.as_ref() }.and_then(|series| series.family.grid.as_deref()) {
-        Some(grid) => add_in::<T>(grid, slot, key, n, n.wrapping_sub(1)),
+        Some(grid) => {
+            let Some(cells) = storage::touch(slot) else { return storage::drop_record() };
+            measured(&costs::OBSERVE, (grid, cells), calibration::histogram::<T>(), |(grid, cells)| {
+                add_in::<T>(grid, cells, key, n, n.wrapping_sub(1));
+            });
+        }
         None => storage::drop_record(),
     }
 }
 
-/// Records to a histogram of which only the grid and the first cell are known. `excess` is how many of the `n` are not
+/// Records to a histogram of which only the grid and the cells are known. `excess` is how many of the `n` are not
 /// calls of their own.
-pub(super) fn add_in<T: Observation>(grid: &Grid, slot: Slot, key: u64, n: u64, excess: u64) {
+pub(super) fn add_in<T: Observation>(grid: &Grid, cells: Cells, key: u64, n: u64, excess: u64) {
     let Some(key) = T::valid(key) else { return crate::self_metrics::count_invalid(n) };
-    let Some(cells) = storage::touch(slot) else { return storage::drop_record() };
     if T::DOMAIN.has_float_sum() {
         cells.add_f64(0, f64::from_bits(key) * n as f64);
     } else {
@@ -417,16 +415,16 @@ impl Histogram<Duration> {
         self.add(nanos, 1);
     }
 
-    /// Records a duration, and keeps it as an exemplar, with these labels, if there is none in its bucket that is younger
-    /// than a second. See [Exemplars](Histogram#exemplars).
+    /// Records a duration, and keeps it as an exemplar, with these labels, if there is none in its bucket that is
+    /// younger than a second. See [Exemplars](Histogram#exemplars).
     pub fn record_with_exemplar(&self, value: Duration, labels: &[(&str, &str)]) {
         self.add_with_exemplar(value.key(), labels);
     }
 
-    /// Records a duration, with the `trace_id` and the `span_id` of the current span as its exemplar. The span is that of
-    /// the current OpenTelemetry context or, where that has none, the one that `tracing-opentelemetry` has made of the
-    /// current `tracing` span. Without a span, and with one that is not sampled, it is a plain record: the exemplar would
-    /// lead to a trace that nobody kept. See [Exemplars](Histogram#exemplars).
+    /// Records a duration, with the `trace_id` and the `span_id` of the current span as its exemplar. The span is that
+    /// of the current OpenTelemetry context or, where that has none, the one that `tracing-opentelemetry` has made of
+    /// the current `tracing` span. Without a span, and with one that is not sampled, it is a plain record: the exemplar
+    /// would lead to a trace that nobody kept. See [Exemplars](Histogram#exemplars).
     ///
     /// ```
     /// # use inferometer::{Histogram, Registry};
@@ -455,8 +453,8 @@ impl Histogram<u64> {
         self.add(value, n);
     }
 
-    /// Records an integer, and keeps it as an exemplar, with these labels, if there is none in its bucket that is younger
-    /// than a second. See [Exemplars](Histogram#exemplars).
+    /// Records an integer, and keeps it as an exemplar, with these labels, if there is none in its bucket that is
+    /// younger than a second. See [Exemplars](Histogram#exemplars).
     ///
     /// ```
     /// # use inferometer::{Histogram, Registry};
@@ -469,10 +467,10 @@ impl Histogram<u64> {
         self.add_with_exemplar(value, labels);
     }
 
-    /// Records an integer, with the `trace_id` and the `span_id` of the current span as its exemplar. The span is that of
-    /// the current OpenTelemetry context or, where that has none, the one that `tracing-opentelemetry` has made of the
-    /// current `tracing` span. Without a span, and with one that is not sampled, it is a plain record: the exemplar would
-    /// lead to a trace that nobody kept. See [Exemplars](Histogram#exemplars).
+    /// Records an integer, with the `trace_id` and the `span_id` of the current span as its exemplar. The span is that
+    /// of the current OpenTelemetry context or, where that has none, the one that `tracing-opentelemetry` has made of
+    /// the current `tracing` span. Without a span, and with one that is not sampled, it is a plain record: the exemplar
+    /// would lead to a trace that nobody kept. See [Exemplars](Histogram#exemplars).
     ///
     /// ```
     /// # use inferometer::{Histogram, Registry};
@@ -506,8 +504,8 @@ impl Histogram<f64> {
         self.record_n(value, count as u64);
     }
 
-    /// Records a number, and keeps it as an exemplar, with these labels, if there is none in its bucket that is younger
-    /// than a second. See [Exemplars](Histogram#exemplars).
+    /// Records a number, and keeps it as an exemplar, with these labels, if there is none in its bucket that is
+    /// younger than a second. See [Exemplars](Histogram#exemplars).
     ///
     /// ```
     /// # use inferometer::{Histogram, Registry};
@@ -520,10 +518,10 @@ impl Histogram<f64> {
         self.add_with_exemplar(value.into_f64().key(), labels);
     }
 
-    /// Records a number, with the `trace_id` and the `span_id` of the current span as its exemplar. The span is that of
-    /// the current OpenTelemetry context or, where that has none, the one that `tracing-opentelemetry` has made of the
-    /// current `tracing` span. Without a span, and with one that is not sampled, it is a plain record: the exemplar would
-    /// lead to a trace that nobody kept. See [Exemplars](Histogram#exemplars).
+    /// Records a number, with the `trace_id` and the `span_id` of the current span as its exemplar. The span is that
+    /// of the current OpenTelemetry context or, where that has none, the one that `tracing-opentelemetry` has made of
+    /// the current `tracing` span. Without a span, and with one that is not sampled, it is a plain record: the exemplar
+    /// would lead to a trace that nobody kept. See [Exemplars](Histogram#exemplars).
     ///
     /// ```
     /// # use inferometer::{Histogram, Registry};

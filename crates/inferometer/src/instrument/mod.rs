@@ -2,7 +2,7 @@
 //! the storage for a chunk.
 
 mod anchor;
-mod calibration;
+pub(crate) mod calibration;
 mod counter;
 #[cfg(feature = "tracing")]
 mod current_span;
@@ -11,6 +11,7 @@ mod function;
 mod gauge;
 mod histogram;
 mod local;
+mod measured;
 mod number;
 mod owner;
 mod site;

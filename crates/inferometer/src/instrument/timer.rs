@@ -139,7 +139,7 @@ impl<T: Timed> Histogram<T> {
         let chunk = storage::chunk(slot);
         // One branch for all that is rare.
         if chunk.is_null() || count(chunk, slot) {
-            let Begun { timing, start } = self.begin(slot);
+            let Begun { timing, start } = self.begin(slot, chunk);
             if !timing.is_null() {
                 (timer.timing, timer.start) = (timing, start);
                 (timer.sample, timer.owned) = (DRAWN.get(), OWNED.get());
@@ -150,8 +150,8 @@ impl<T: Timed> Histogram<T> {
 
     /// Reads the clock, as the last thing before the section.
     #[inline(never)]
-    fn begin(&self, slot: Slot) -> Begun {
-        let Some((timing, sample)) = self.drawn(slot) else { return Begun { timing: ptr::null(), start: 0 } };
+    fn begin(&self, slot: Slot, chunk: *const AtomicU64) -> Begun {
+        let Some((timing, sample)) = self.drawn(slot, chunk) else { return Begun { timing: ptr::null(), start: 0 } };
         DRAWN.set(sample.pack());
         OWNED.set(self.counted());
         Begun { timing, start: sample.start() }
@@ -193,7 +193,7 @@ impl<T: Observation> Histogram<T> {
         let slot = self.timing_slot();
         let chunk = storage::chunk(slot);
         if (chunk.is_null() || count(chunk, slot))
-            && let Some((timing, sample)) = self.drawn(slot)
+            && let Some((timing, sample)) = self.drawn(slot, chunk)
         {
             // The histogram outlives the call, so nothing needs to be kept.
             sample.record_value(timing, value);
@@ -211,10 +211,10 @@ impl<T: Observation> Histogram<T> {
         }
     }
 
-    /// What is to be recorded of an event that is counted and drawn, or that has no cells yet.
+    /// What is to be recorded of an event that is counted in `chunk` and drawn; or that is not counted yet, where that is
+    /// null. (It is not to be looked up again: meanwhile somebody may have cleared the table.)
     #[inline(never)]
-    fn drawn(&self, slot: Slot) -> Option<(&Timing, Sample)> {
-        let chunk = storage::chunk(slot);
+    fn drawn(&self, slot: Slot, chunk: *const AtomicU64) -> Option<(&Timing, Sample)> {
         if chunk.is_null() { self.drawn_first() } else { self.take(chunk, slot) }
     }
 
@@ -286,10 +286,10 @@ impl Sample {
     /// Reads the clock, and notes in the cells what it says.
     #[inline(always)]
     fn start(self) -> u64 {
-        let chunk = storage::chunk(self.cells);
+        let cells = storage::touch(self.cells);
         let start = clock::now();
-        if !chunk.is_null() {
-            storage::cell(chunk, self.cells.offset() + LAST).store(start, order::CELL);
+        if let Some(cells) = cells {
+            cells.set_own(LAST, start);
         }
         start
     }
@@ -305,7 +305,9 @@ impl Sample {
     fn record<T: Observation>(self, timing: &Timing, value: T, since: u64) {
         // What samples cost is booked below, so that none of it is a call.
         let n = u64::from(self.weight);
-        add_in::<T>(&timing.grid, timing.observed_at(self.cells), value.key(), n, n);
+        if let Some(cells) = storage::touch(timing.observed_at(self.cells)) {
+            add_in::<T>(&timing.grid, cells, value.key(), n, n);
+        }
         let Some(cells) = storage::touch(self.cells) else { return };
         let terms = costs::terms();
         let mut state = SeriesState::from_bits(cells.get(STATE));

@@ -48,6 +48,11 @@ impl Packed {
         Packed(bytes.into())
     }
 
+    /// How much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// The number in place `index`: how many texts, or the end of text `index - 1`.
     fn number(&self, index: usize) -> usize {
         let bytes = self.0.get(index * NUMBER..).and_then(<[u8]>::first_chunk);

@@ -3,6 +3,7 @@
 //! Their memory is made at the first one, since most histograms never have any. Each stands in a sequence lock of its
 //! own, so that a record never waits, for a scrape or for another record: see [`SeqLock`].
 
+use super::memory::EXEMPLAR_BYTES;
 use super::name;
 use crate::grid::Grid;
 use crate::self_metrics;
@@ -14,8 +15,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How many characters the names and the values of an exemplar's labels may have together: what OpenMetrics allows.
 const MOST_CHARACTERS: usize = 128;
 
-/// How many bytes that can be, with the two separators of each label: a character has four bytes at most, but each label
-/// has a name, whose characters have one.
+/// How many bytes that can be, with the two separators of each label: a character has four bytes at most, but each
+/// label has a name, whose characters have one.
 const MOST_BYTES: usize = 4 * MOST_CHARACTERS;
 
 /// How old an exemplar must be before another one takes its place. Nobody looks at more than one a scrape, and so the
@@ -55,14 +56,27 @@ struct Member {
     places: Box<[SeqLock<WORDS>]>,
 }
 
-/// A place for an exemplar, at a moment when it may have one.
-#[derive(Debug)]
-pub(crate) struct Vacancy<'a> {
-    place: &'a SeqLock<WORDS>,
-    turn: Turn,
-    key: u64,
-    taken_at: u64,
-    restarts: u32,
+impl Member {
+    fn new(places: Box<[SeqLock<WORDS>]>) -> Self {
+        EXEMPLAR_BYTES.add(size_of_val(&*places));
+        Member { since: Instant::now(), places }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        EXEMPLAR_BYTES.subtract(size_of_val(&*self.places));
+    }
+}
+
+/// Where an observation belongs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Observed<'a> {
+    pub(super) grid: &'a Grid,
+    pub(super) epoch: usize,
+    pub(super) member: usize,
+    pub(super) bucket: usize,
+    pub(super) key: u64,
 }
 
 /// A copy of an exemplar, for a scrape.
@@ -97,31 +111,40 @@ impl Exemplars {
         self.restarts.fetch_add(1, Relaxed);
     }
 
-    /// The place for an exemplar of an observation in this bucket, if there is room for a new one. An exemplar that
-    /// cannot get its memory is counted as dropped.
-    pub(super) fn vacancy(
-        &self,
-        grid: &Grid,
-        epoch: usize,
-        member: usize,
-        bucket: usize,
-        key: u64,
-    ) -> Option<Vacancy<'_>> {
-        let cell = self.members.get(member)?;
-        let Some(member) = cell.get().or_else(|| make(cell, grid)) else {
-            self_metrics::count_dropped_exemplar();
-            return None;
+    /// Whether an exemplar of this observation would be kept now.
+    #[cfg(feature = "tracing")]
+    pub(super) fn is_due(&self, observed: Observed<'_>) -> bool {
+        match self.members.get(observed.member).map(OnceBox::get) {
+            Some(Some(member)) => self.turn(member, observed).is_some(),
+            // There are none yet.
+            Some(None) => true,
+            None => false,
+        }
+    }
+
+    /// Keeps an exemplar of this observation, unless its place has one that is too young, or somebody writes there. The
+    /// labels must be allowed. It is counted as dropped when it cannot get its memory.
+    pub(super) fn keep(&self, observed: Observed<'_>, labels: &[(&str, &str)]) {
+        let Some(cell) = self.members.get(observed.member) else { return };
+        let Some(member) = cell.get().or_else(|| make(cell, observed.grid)) else {
+            return self_metrics::count_dropped_exemplar();
         };
-        let place = member.places.get(grid.span(bucket))?;
+        if let Some(turn) = self.turn(member, observed) {
+            turn.write(observed.key, labels);
+        }
+    }
+
+    fn turn<'a>(&self, member: &'a Member, observed: Observed<'_>) -> Option<PlaceTurn<'a>> {
+        let place = member.places.get(observed.grid.span(observed.bucket))?;
         let taken_at = millis(member.since.elapsed());
         let restarts = self.restarts.load(Relaxed);
-        let turn = place.turn(epoch as u32, |words| {
+        let turn = place.turn(observed.epoch as u32, |words| {
             let (of, _) = unpack(words[RESTARTS_AND_LENGTH].load(order::CELL));
             // A writer that has not seen the last restart leaves what came after it alone.
             of < restarts
                 || of == restarts && taken_at.saturating_sub(words[TAKEN_AT].load(order::CELL)) >= millis(INTERVAL)
         })?;
-        Some(Vacancy { place, turn, key, taken_at, restarts })
+        Some(PlaceTurn { place, turn, taken_at, restarts })
     }
 
     /// Copies all there are, by member and then by value.
@@ -153,12 +176,20 @@ fn make<'a>(cell: &'a OnceBox<Member>, grid: &Grid) -> Option<&'a Member> {
     let mut places = Vec::new();
     places.try_reserve_exact(grid.spans()).ok()?;
     places.extend((0..grid.spans()).map(|_| SeqLock::new()));
-    Some(cell.get_or_set(Box::new(Member { since: Instant::now(), places: places.into() })))
+    Some(cell.get_or_set(Box::new(Member::new(places.into()))))
 }
 
-impl Vacancy<'_> {
-    /// Puts an exemplar there, unless somebody else has meanwhile. The labels must be allowed.
-    pub(crate) fn fill(self, labels: &[(&str, &str)]) {
+/// A place whose exemplar is old enough, and the right to try a write there.
+struct PlaceTurn<'a> {
+    place: &'a SeqLock<WORDS>,
+    turn: Turn,
+    taken_at: u64,
+    restarts: u32,
+}
+
+impl PlaceTurn<'_> {
+    /// Puts an exemplar there, unless somebody else has meanwhile.
+    fn write(self, key: u64, labels: &[(&str, &str)]) {
         let mut bytes = [0; MOST_BYTES];
         let mut length = 0;
         for text in labels.iter().flat_map(|&(name, value)| [name, value]) {
@@ -172,7 +203,7 @@ impl Vacancy<'_> {
         self.place.write(self.turn, |words| {
             words[TAKEN_AT].store(self.taken_at, order::CELL);
             words[RESTARTS_AND_LENGTH].store(pack(self.restarts, length), order::CELL);
-            words[KEY].store(self.key, order::CELL);
+            words[KEY].store(key, order::CELL);
             words[TIME].store(now.as_nanos() as u64, order::CELL);
             let (chunks, _) = bytes[..length.next_multiple_of(size_of::<u64>())].as_chunks();
             for (word, chunk) in words[LABELS..].iter().zip(chunks) {
@@ -229,16 +260,15 @@ mod tests {
     use crate::grid::{Buckets, Domain};
     use proptest::prelude::*;
 
-    fn vacancy(exemplars: &Exemplars, epoch: usize, key: u64) -> Option<Vacancy<'_>> {
-        let grid = Grid::shared(Domain::Integers, &Buckets::DEFAULT);
-        exemplars.vacancy(&grid, epoch, 0, grid.search(key), key)
+    fn observed(grid: &Grid, epoch: usize, key: u64) -> Observed<'_> {
+        Observed { grid, epoch, member: 0, bucket: grid.search(key), key }
     }
 
     /// Puts an exemplar in and takes it out again.
     fn through(labels: &[(&str, &str)]) -> Vec<(String, String)> {
         let grid = Grid::shared(Domain::Integers, &Buckets::DEFAULT);
         let (exemplars, mut kept) = (Exemplars::new(1), Vec::new());
-        vacancy(&exemplars, 0, 100).unwrap().fill(labels);
+        exemplars.keep(observed(&grid, 0, 100), labels);
         exemplars.read(&grid, 0, &mut kept);
         assert_eq!((kept.len(), kept[0].key, kept[0].member), (1, 100, 0));
         kept[0].labels().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -283,28 +313,28 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_free_again_after_the_interval_after_a_restart_and_after_a_fork() {
+    fn a_place_is_free_again_after_a_restart_and_after_a_fork() {
         let grid = Grid::shared(Domain::Integers, &Buckets::DEFAULT);
         let exemplars = Exemplars::new(1);
+        let keep = |epoch, key| exemplars.keep(observed(&grid, epoch, key), &[]);
         let seen = |epoch| {
             let mut kept = Vec::new();
             exemplars.read(&grid, epoch, &mut kept);
             kept.iter().map(|kept| kept.key).collect::<Vec<_>>()
         };
-        let vacancy = |epoch, key| vacancy(&exemplars, epoch, key);
         assert!(seen(0).is_empty());
-        vacancy(0, 100).unwrap().fill(&[]);
-        assert!(vacancy(0, 101).is_none(), "in the same bucket at the same time");
-        vacancy(0, 1).unwrap().fill(&[]);
+        keep(0, 100);
+        keep(0, 101); // in the same bucket at the same time
+        keep(0, 1);
         assert_eq!(seen(0), [1, 100]);
 
         exemplars.forget();
         assert!(seen(0).is_empty());
-        vacancy(0, 101).unwrap().fill(&[]);
+        keep(0, 101);
         assert_eq!(seen(0), [101]);
 
         assert!(seen(1).is_empty());
-        vacancy(1, 102).unwrap().fill(&[]);
+        keep(1, 102);
         assert_eq!(seen(1), [102]);
     }
 
@@ -312,12 +342,13 @@ mod tests {
     fn a_writer_that_missed_a_restart_is_not_seen() {
         let grid = Grid::shared(Domain::Integers, &Buckets::DEFAULT);
         let (exemplars, mut kept) = (Exemplars::new(1), Vec::new());
-        let late = vacancy(&exemplars, 0, 100).unwrap();
+        let member = make(&exemplars.members[0], &grid).unwrap();
+        let late = exemplars.turn(member, observed(&grid, 0, 100)).unwrap();
         exemplars.forget();
-        late.fill(&[]);
+        late.write(100, &[]);
         exemplars.read(&grid, 0, &mut kept);
         assert!(kept.is_empty());
-        vacancy(&exemplars, 0, 101).unwrap().fill(&[]);
+        exemplars.keep(observed(&grid, 0, 101), &[]);
         exemplars.read(&grid, 0, &mut kept);
         assert_eq!(kept.len(), 1);
     }

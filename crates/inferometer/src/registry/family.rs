@@ -2,6 +2,7 @@
 
 use super::Kind;
 use super::Shared;
+use super::account::Calls;
 use super::by_labels::ByLabels;
 use super::error::RegisterError;
 use super::held::Held;
@@ -218,6 +219,11 @@ impl Family {
             let _ = self.companions.set(companions); // somebody else may have been first
             self.shared.changed();
         }
+    }
+
+    /// Takes in what was called of a series that goes.
+    pub(super) fn retire(&self, calls: Calls) {
+        self.shared.retired.take_in(calls);
     }
 
     /// The help text, with what is to be said about the sampling. Allocates when something has changed.

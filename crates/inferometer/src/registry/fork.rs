@@ -7,8 +7,9 @@
 use super::family::Table;
 use super::list::SeriesList;
 use super::series::Life;
-use super::{Directory, Family, Inner, all_registries};
+use super::{Directory, Family, Inner, account, all_registries};
 use crate::clock;
+use crate::storage::recorders::{self, Recorders};
 use crate::storage::{self, POOL, Ranges, Slab};
 use crate::sync::{Mutex, MutexGuard, lock};
 use std::cell::RefCell;
@@ -30,9 +31,10 @@ pub(super) fn watch() {
 /// Everything that is locked. The fields are unlocked from the top down, the reverse of the order of locking.
 struct Held {
     _clock: clock::Held,
+    recorders: MutexGuard<'static, Recorders>,
     parked: MutexGuard<'static, Vec<&'static Slab>>,
     _ranges: MutexGuard<'static, Ranges>,
-    _registries: Vec<HeldRegistry>,
+    registries: Vec<HeldRegistry>,
     _all: MutexGuard<'static, Vec<Weak<Inner>>>,
 }
 
@@ -43,7 +45,7 @@ struct HeldRegistry {
     // The owners of the mutexes come last, so that they outlive the guards.
     _series: Vec<SeriesList>,
     _families: Arc<Vec<Arc<Family>>>,
-    _registry: Arc<Inner>,
+    registry: Arc<Inner>,
 }
 
 thread_local! {
@@ -54,7 +56,8 @@ extern "C" fn prepare() {
     let all = all_registries();
     let registries = all.iter().filter_map(Weak::upgrade).map(hold).collect();
     let (parked, ranges) = POOL.hold();
-    let held = Held { _clock: clock::hold(), parked, _ranges: ranges, _registries: registries, _all: all };
+    let recorders = recorders::hold();
+    let held = Held { _clock: clock::hold(), recorders, parked, _ranges: ranges, registries, _all: all };
     // Where the thread is ending, its thread-locals are gone and the locks are let go at once.
     let _ = HELD.try_with(|slot| slot.replace(Some(held)));
 }
@@ -67,6 +70,9 @@ extern "C" fn child() {
     let _ = HELD.try_with(|slot| {
         if let Some(mut held) = slot.take() {
             POOL.start_over(&mut held.parked, storage::own_slab());
+            storage::own_table(|table| held.recorders.start_over(table));
+            account::start_over();
+            held.registries.iter().for_each(|held| held.registry.shared.retired.start_over());
         }
     });
 }
@@ -85,7 +91,7 @@ fn hold(registry: Arc<Inner>) -> HeldRegistry {
         _directory: directory,
         _series: series,
         _families: families,
-        _registry: registry,
+        registry,
     }
 }
 

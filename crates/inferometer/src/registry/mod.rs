@@ -1,5 +1,6 @@
 //! The directory: families by name, and the rules that apply to all of them.
 
+mod account;
 mod by_labels;
 mod declaration;
 mod error;
@@ -10,17 +11,19 @@ mod fork;
 mod held;
 mod list;
 mod matcher;
+pub(crate) mod memory;
 pub(crate) mod name;
 mod series;
 pub(crate) mod timing;
 
+pub(crate) use account::{Calls, seconds as overhead_seconds};
 pub use declaration::{DECLARATIONS, Declaration, Declared};
 pub use error::RegisterError;
-pub(crate) use exemplars::{Kept, Vacancy, are_allowed};
+pub(crate) use exemplars::{Kept, are_allowed};
 pub(crate) use family::{BUCKETS, EXCESS, Family, HelpText, LabelName, LabelSource, SliceLabels, new_tag};
 pub use matcher::Matcher;
 pub use name::NameError;
-pub(crate) use series::{Calls, Series, Store, Sum, Timed};
+pub(crate) use series::{Series, Store, Sum, Timed};
 
 use crate::grid::{Buckets, Domain, Grid};
 use crate::label::LabelSet;
@@ -29,12 +32,13 @@ use crate::self_metrics::{BUDGET_INFEASIBLE, SERIES_DROPPED};
 use crate::snapshot::Scratch;
 use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
 use crate::unit::Unit;
+use account::Retired;
 use family::{Description, Design};
 use held::Held;
 use matcher::BucketRules;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Release};
 use std::sync::{Arc, Weak};
 
 /// What a family's series are.
@@ -91,8 +95,6 @@ pub struct Registry {
 pub(crate) struct Inner {
     directory: Mutex<Directory>,
     shared: Arc<Shared>,
-    /// Whether this is the registry of the process.
-    is_global: AtomicBool,
 }
 
 /// What a registry shares with its families.
@@ -102,6 +104,8 @@ pub(crate) struct Shared {
     generation: AtomicU64,
     /// How many series may still be made.
     room: AtomicUsize,
+    /// The calls of series that are gone.
+    retired: Retired,
 }
 
 impl Shared {
@@ -162,8 +166,11 @@ impl Registry {
     pub fn new() -> Self {
         let inner = Arc::new(Inner {
             directory: Mutex::new(Directory::default()),
-            shared: Arc::new(Shared { generation: AtomicU64::new(1), room: AtomicUsize::new(Self::MAX_SERIES) }),
-            is_global: AtomicBool::new(false),
+            shared: Arc::new(Shared {
+                generation: AtomicU64::new(1),
+                room: AtomicUsize::new(Self::MAX_SERIES),
+                retired: Retired::default(),
+            }),
         });
         let mut all = all_registries();
         all.retain(|registry| registry.strong_count() > 0);
@@ -189,7 +196,6 @@ impl Registry {
         let mut errors = Vec::new();
         let registry = GLOBAL.get_or_init(|| {
             let registry = Registry::new();
-            registry.inner.is_global.store(true, Relaxed);
             errors.extend(crate::self_metrics::register(&registry));
             errors.extend(DECLARATIONS.iter().filter_map(|declared| declared.register(&registry).err()));
             registry
@@ -202,9 +208,9 @@ impl Registry {
         registry
     }
 
-    /// Whether this is the registry of the process.
-    pub(crate) fn is_global(&self) -> bool {
-        self.inner.is_global.load(Relaxed)
+    /// The calls of series that are gone. To be asked for before the series are read that are there.
+    pub(crate) fn retired_calls(&self) -> Calls {
+        self.inner.shared.retired.calls()
     }
 
     /// Puts `prefix` in front of the name of every family of this registry, from the next scrape on.

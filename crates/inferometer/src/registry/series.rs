@@ -1,8 +1,10 @@
 //! A series: its labels, its cells, and what a scrape must remember about it.
 
 use super::Kind;
-use super::exemplars::{Exemplars, Kept, Vacancy};
+use super::account::Calls;
+use super::exemplars::{Exemplars, Kept, Observed};
 use super::family::Family;
+use super::memory::{SERIES, SERIES_BYTES};
 use super::timing::{self, Timing};
 use crate::label::Packed;
 use crate::sampling::block::events_between;
@@ -127,7 +129,7 @@ impl Series {
         if eventful {
             life.get_or_init(|| Box::new(Mutex::new(Life { baseline, ..Life::default() })));
         }
-        Series {
+        let series = Series {
             family,
             labels,
             store,
@@ -136,7 +138,16 @@ impl Series {
             eventful: AtomicBool::new(eventful),
             life,
             timing: OnceLock::new(),
-        }
+        };
+        SERIES.add(series.family.width);
+        SERIES_BYTES.add(series.bytes());
+        series
+    }
+
+    /// How much memory it takes, but for its cells and exemplars.
+    fn bytes(&self) -> usize {
+        let gauges = if let Store::Gauges(gauges) = &self.store { size_of_val(&**gauges) } else { 0 };
+        size_of::<Self>() + self.labels.bytes() + gauges
     }
 
     /// The sampling, when sections are timed with this series.
@@ -309,11 +320,23 @@ impl Series {
         }
     }
 
-    /// The place for an exemplar of this observation of histogram `member`, if there is room for a new one.
-    /// `position` is that of the key in the grid's table.
-    pub(crate) fn vacancy(&self, member: usize, position: u32, key: u64) -> Option<Vacancy<'_>> {
+    /// Whether an exemplar of this observation of histogram `member` would be kept now. `position` is that of the key
+    /// in the grid's table.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn exemplar_is_due(&self, member: usize, position: u32, key: u64) -> bool {
+        self.observed(member, position, key).is_some_and(|observed| self.exemplars.is_due(observed))
+    }
+
+    /// Keeps an exemplar of this observation, if one is due. The labels must be allowed.
+    pub(crate) fn keep_exemplar(&self, member: usize, position: u32, key: u64, labels: &[(&str, &str)]) {
+        if let Some(observed) = self.observed(member, position, key) {
+            self.exemplars.keep(observed, labels);
+        }
+    }
+
+    fn observed(&self, member: usize, position: u32, key: u64) -> Option<Observed<'_>> {
         let (Some(grid), Store::Cells(lease)) = (self.family.grid.as_deref(), &self.store) else { return None };
-        self.exemplars.vacancy(grid, lease.epoch(), member, grid.bucket(position, key), key)
+        Some(Observed { grid, epoch: lease.epoch(), member, bucket: grid.bucket(position, key), key })
     }
 
     /// Copies the exemplars of all members into `into`, by member and then by value. To be called before
@@ -334,44 +357,6 @@ impl Series {
         life.raised.resize(self.family.width, 0);
         life.raised[member] = life.raised[member].max(value.saturating_sub(counted));
         self.eventful.store(true, Release);
-    }
-}
-
-/// How often users have called something that records.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Calls {
-    /// Counters and up-down counters.
-    pub(crate) adds: u64,
-    /// Histograms.
-    pub(crate) observations: u64,
-    /// Sections that are timed.
-    pub(crate) events: u64,
-    /// What the samples among these have cost.
-    pub(crate) sample_picos: u64,
-}
-
-impl Calls {
-    pub(crate) const NONE: Calls = Calls { adds: 0, observations: 0, events: 0, sample_picos: 0 };
-
-    /// Takes in the cells of a member, as they are laid out by [`Family::new`].
-    fn take_in(&mut self, kind: Kind, cells: &[u64]) {
-        match (kind, cells) {
-            (Kind::Counter, [value, excess]) => self.adds = self.adds.wrapping_add(value.wrapping_sub(*excess)),
-            (Kind::UpDownCounter, [down, up, excess]) => {
-                self.adds = self.adds.wrapping_add(down.wrapping_add(*up).wrapping_sub(*excess));
-            }
-            (Kind::Histogram, [_, excess, buckets @ ..]) => {
-                let count = buckets.iter().fold(0, |sum: u64, bucket| sum.wrapping_add(*bucket));
-                self.observations = self.observations.wrapping_add(count.wrapping_sub(*excess));
-            }
-            _ => {}
-        }
-    }
-
-    fn take_in_timing(&mut self, timing: &Timing, member: usize) {
-        let totals = timing.totals(member);
-        self.events = self.events.wrapping_add(totals.events);
-        self.sample_picos = self.sample_picos.wrapping_add(totals.cost_picos);
     }
 }
 
@@ -402,7 +387,7 @@ impl std::panic::RefUnwindSafe for Series {}
 impl Series {
     /// How often users have called what records to this series.
     fn calls(&self) -> Calls {
-        let mut calls = Calls::NONE;
+        let mut calls = Calls::default();
         let Store::Cells(lease) = &self.store else { return calls };
         let mut cells = vec![0; lease.cells()];
         lease.read(&mut cells);
@@ -423,7 +408,9 @@ impl Series {
 
 impl Drop for Series {
     fn drop(&mut self) {
-        crate::account::retire(self.calls());
+        self.family.retire(self.calls());
+        SERIES.subtract(self.family.width);
+        SERIES_BYTES.subtract(self.bytes());
     }
 }
 

@@ -4,7 +4,9 @@ use super::exemplar::ExemplarView;
 use crate::clock;
 use crate::grid::Grid;
 use crate::registry::{BUCKETS, Calls, Family, HelpText, Kept, Kind, Registry, Scope, Series, Store, Sum, Timed};
+use crate::sampling::draw;
 use crate::self_metrics::{BUDGET_INFEASIBLE, SERIES_DROPPED};
+use crate::storage::probe;
 use crate::unit::Unit;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,8 +20,9 @@ pub(crate) struct Scratch {
     cells: Vec<u64>,
     classic: Vec<u64>,
     native: Vec<(i32, u64)>,
-    /// What this scrape has seen.
+    /// What this scrape has seen, and what was booked before it.
     calls: Calls,
+    booked: Calls,
     exemplars: Vec<Kept>,
 }
 
@@ -326,7 +329,11 @@ impl Registry {
         let reader = self.reader();
         let mut scratch = crate::sync::lock(&reader);
         clock::check();
-        scratch.calls = crate::account::gone();
+        if !clock::is_mocked() {
+            // Before this scrape takes cells out of the cache of the thread that writes to them.
+            probe::begin(1 + draw() as u32 % probe::REACH);
+        }
+        scratch.calls = self.retired_calls();
         // The generation first: should something change meanwhile, what is newer than the generation says is looked at
         // again next time. The other way round, what is older than it says would be taken for good.
         let generation = self.generation();
@@ -367,9 +374,8 @@ impl Registry {
                 visit(&companions.samples, samples, |timed| timed.samples);
             }
         }
-        if self.is_global() {
-            crate::account::show(scratch.calls);
-        }
+        let Scratch { calls, booked, .. } = &mut *scratch;
+        calls.book(booked);
         visit_infeasible(&families, &scope, generation, visitor);
         visit_refusals(&families, &scope, generation, visitor);
     }
@@ -395,7 +401,7 @@ fn visit_series(series: &Arc<Series>, scope: &Scope, scratch: &mut Scratch, visi
             }
         }
         Store::Cells(_) => {
-            let Scratch { cells, classic, native, calls, exemplars } = scratch;
+            let Scratch { cells, classic, native, calls, exemplars, .. } = scratch;
             series.read_exemplars(exemplars);
             series.read_cells(cells, calls, |member, cells, sum, timed| {
                 let sample = match (kind, series.family.grid.as_deref()) {

@@ -23,7 +23,8 @@
 //!
 //! Entry 31 of each table is null for ever, and an instrument without a slot points there. So the test for null fails
 //! for a series that is not registered, for a thread that has no slab yet, and for a chunk that this thread never
-//! touched. All three end in [`touch`], which sorts them out.
+//! touched. All three end in [`touch`], which sorts them out. So a thread's table may say null where its slab has the
+//! chunk; a scrape makes use of that to find out what a record costs: see [`probe`].
 //!
 //! # Why nothing is lost, counted twice, or torn
 //!
@@ -83,7 +84,11 @@ mod lease;
 mod models;
 mod once_box;
 mod pool;
+#[cfg(not(loom))]
+pub(crate) mod probe;
 mod ranges;
+#[cfg(not(loom))]
+pub(crate) mod recorders;
 mod seqlock;
 mod slab;
 mod slot;
@@ -99,7 +104,7 @@ pub(crate) use slab::{Slab, cell};
 pub(crate) use slot::Slot;
 #[cfg(not(loom))]
 pub(crate) use thread::{
-    Cells, DROPPED, Entry, add_cold, add_own, add_own_f64, chunk, drop_record, enter, overflow, own_slab, touch,
+    Cells, DROPPED, Entry, add_own, add_own_f64, chunk, drop_record, enter, overflow, own_slab, own_table, touch,
 };
 
 /// The storage of the process.

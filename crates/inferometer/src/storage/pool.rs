@@ -4,7 +4,7 @@ use super::lease::{Baseline, Lease};
 use super::ranges::{Ranges, Shape};
 use super::slab::Slab;
 use super::slot::{CHUNKS, Slot};
-use crate::sync::{AtomicPtr, AtomicUsize, Mutex, MutexGuard, lock, order};
+use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Mutex, MutexGuard, lock, order};
 use std::ptr;
 
 /// The slabs, the parked ones among them, and the allocator of slots. There is one for the process; the models make
@@ -165,6 +165,16 @@ impl Pool {
             sum += f64::from_bits(slab.value(slot));
         }
         sum
+    }
+
+    /// How much memory all cells take, in bytes. Pages that were never touched take none yet.
+    pub(crate) fn bytes(&self) -> usize {
+        let cells = |slab: &Slab| -> usize {
+            let present = (0..CHUNKS).filter(|&index| !slab.chunk(index).is_null());
+            present.map(|index| self.chunk_cells(index)).sum()
+        };
+        let slabs: usize = self.slabs().map(cells).sum();
+        (slabs + cells(&self.overflow)) * size_of::<AtomicU64>()
     }
 
     pub(crate) fn epoch(&self) -> usize {

@@ -1,9 +1,9 @@
 //! The recording thread's side: its copy of the table, and how it gets and gives back its slab.
 
-use super::POOL;
 use super::slab::{Slab, cell};
 use super::slot::{CHUNKS, Slot, TABLE};
-use crate::sync::{AtomicU64, Ordering, order};
+use super::{POOL, probe, recorders};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering, order};
 use std::cell::Cell;
 use std::ptr;
 
@@ -20,20 +20,26 @@ enum Life {
 
 thread_local! {
     // Const-initialised and without a destructor, so that access is one instruction and works until the very end.
-    static CHUNK_TABLE: [Cell<*const AtomicU64>; TABLE] = const { [const { Cell::new(ptr::null()) }; TABLE] };
+    static CHUNK_TABLE: ChunkTable = const { [const { AtomicPtr::new(ptr::null_mut()) }; TABLE] };
     static SLAB: Cell<Option<&'static Slab>> = const { Cell::new(None) };
     static LIFE: Cell<Life> = const { Cell::new(Life::Open) };
     // Its destructor gives the slab back. Only the cold path touches it.
     static RETURN: Return = const { Return };
 }
 
+/// This thread's copy of its slab's table. An entry may be null although the slab has the chunk, which only sends a
+/// record to the cold path: so another thread may clear it, see [`super::probe`].
+pub(crate) type ChunkTable = [AtomicPtr<AtomicU64>; TABLE];
+
 struct Return;
 
 impl Drop for Return {
     fn drop(&mut self) {
-        // First no record of this thread can reach the slab any more, then somebody else may have it.
+        // First nobody else can reach the table any more, then no record of this thread the slab. Then somebody else may
+        // have that.
+        CHUNK_TABLE.with(recorders::leave);
         LIFE.set(Life::Ended);
-        CHUNK_TABLE.with(|table| table.iter().for_each(|chunk| chunk.set(ptr::null())));
+        CHUNK_TABLE.with(|table| table.iter().for_each(|chunk| chunk.store(ptr::null_mut(), order::CELL)));
         if let Some(slab) = SLAB.take() {
             POOL.park(slab);
         }
@@ -45,7 +51,7 @@ impl Drop for Return {
 /// Valid until the thread ends; must not be kept across a call to code that could end it.
 #[inline(always)]
 pub(crate) fn chunk(slot: Slot) -> *const AtomicU64 {
-    CHUNK_TABLE.with(|table| table[slot.chunk()].get())
+    CHUNK_TABLE.with(|table| table[slot.chunk()].load(order::CELL))
 }
 
 /// Adds to a cell whose only writer is this thread.
@@ -124,22 +130,6 @@ pub(crate) fn touch(slot: Slot) -> Option<Cells> {
     }
 }
 
-/// The cold path of a record to cell `at` of a slot, whose cell `excess` takes what is more than one.
-///
-/// It takes plain values and, by its calling convention, does not unwind: else a handle that was only borrowed for this
-/// record would have to stand in memory, to be dropped. (Nothing in it panics.)
-#[cold]
-#[inline(never)]
-pub(crate) extern "C" fn add_cold(slot: Slot, at: usize, excess: usize, n: u64) {
-    match touch(slot) {
-        Some(cells) => {
-            cells.add(at, n);
-            cells.add(excess, n.wrapping_sub(1));
-        }
-        None => drop_record(),
-    }
-}
-
 /// The cells of a registered slot in the overflow slab. Async-signal-safe: two loads.
 pub(crate) fn overflow(slot: Slot) -> Option<Cells> {
     if !slot.is_registered() {
@@ -188,12 +178,7 @@ fn own_chunk(index: usize) -> Option<*const AtomicU64> {
             RETURN.try_with(|_| ()).ok()?;
             let slab = POOL.adopt();
             SLAB.set(Some(slab));
-            // An inherited slab comes with the chunks of its former owners.
-            CHUNK_TABLE.with(|table| {
-                for (index, entry) in table.iter().enumerate().take(CHUNKS) {
-                    entry.set(slab.chunk(index));
-                }
-            });
+            CHUNK_TABLE.with(recorders::join);
             slab
         }
     };
@@ -201,13 +186,26 @@ fn own_chunk(index: usize) -> Option<*const AtomicU64> {
     if chunk.is_null() {
         return None; // out of memory: the overflow slab has its cells already
     }
-    CHUNK_TABLE.with(|table| table[index].set(chunk));
+    if !probe::is_under_way() {
+        // All there are: an inherited slab comes with the chunks of its former owners.
+        CHUNK_TABLE.with(|table| {
+            for (index, entry) in table.iter().enumerate().take(CHUNKS) {
+                entry.store(slab.chunk(index).cast_mut(), order::CELL);
+            }
+        });
+    }
     Some(chunk)
 }
 
 /// This thread's slab, for the child of a fork.
 pub(crate) fn own_slab() -> Option<&'static Slab> {
     SLAB.get()
+}
+
+/// This thread's table, if it has a slab; for the child of a fork.
+#[cfg(unix)]
+pub(crate) fn own_table<R>(look: impl FnOnce(Option<&ChunkTable>) -> R) -> R {
+    CHUNK_TABLE.with(|table| look(SLAB.get().map(|_| table)))
 }
 
 /// Records that were lost because they came before registration, inside an allocator or a signal handler.

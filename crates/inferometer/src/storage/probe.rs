@@ -1,0 +1,36 @@
+//! How it is found out, now and then, what a record costs where it is made.
+//!
+//! A record has no time to look at a clock. But it tests whether its thread has the chunk, and goes to the cold path where
+//! it has not; so whoever clears the threads' tables sends their next records there. Each of them counts down, the one
+//! that was drawn measures itself, and from then on each thread that comes by puts its table right again. So for the rest
+//! of the time nothing is added to a record.
+//!
+//! One countdown for all threads, with a start that is drawn at random: so a record is drawn with the same chance
+//! whichever thread makes it, and wherever in a burst of records it stands. (The first one after a pause finds its
+//! memory cold, and those that follow it do not.)
+
+use super::recorders;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// How many records the one that measures is away, at most.
+pub(crate) const REACH: u32 = 256;
+
+/// How many records there are until the one that measures, this one included; 0 when none is to.
+static COUNTDOWN: AtomicU32 = AtomicU32::new(0);
+
+/// Lets the `records`-th record from now on measure itself, unless one that was told so before is still to come.
+pub(crate) fn begin(records: u32) {
+    if COUNTDOWN.compare_exchange(0, records, Relaxed, Relaxed).is_ok() {
+        recorders::clear_tables();
+    }
+}
+
+/// Whether a record is still to measure itself.
+pub(super) fn is_under_way() -> bool {
+    COUNTDOWN.load(Relaxed) != 0
+}
+
+/// Counts a record, and says whether it is to measure itself.
+pub(crate) fn is_due() -> bool {
+    COUNTDOWN.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)) == Ok(1)
+}
