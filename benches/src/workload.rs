@@ -128,6 +128,11 @@ impl Weights {
         Weights((0..48 << 17).collect())
     }
 
+    /// What it is made of.
+    pub fn words(&self) -> &[u64] {
+        &self.0
+    }
+
     /// Reads all of it.
     pub fn stream(&self) {
         black_box(self.0.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word)));

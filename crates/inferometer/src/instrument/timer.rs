@@ -1,7 +1,8 @@
 //! Timed sections.
 
 use super::histogram::{Histogram, Observation, add_in};
-use super::owner;
+use super::measured::measured;
+use super::{calibration, owner};
 use crate::clock;
 use crate::registry::Series;
 use crate::registry::timing::{BEFORE_LAST, BLOCK, COST, LAST, LAST_GAP, SAMPLES, STATE, Timing, WORD};
@@ -18,7 +19,7 @@ use std::ptr;
 use std::time::Duration;
 
 /// One sample in this many measures what it costs.
-const MEASURED: u32 = 16;
+const MEASURED: u64 = 16;
 
 /// What the time of a section can be recorded as: a [`Duration`], or seconds as an `f64`.
 pub trait Timed: Observation {
@@ -139,22 +140,13 @@ impl<T: Timed> Histogram<T> {
         let chunk = storage::chunk(slot);
         // One branch for all that is rare.
         if chunk.is_null() || count(chunk, slot) {
-            let Begun { timing, start } = self.begin(slot, chunk);
+            let Begun { timing, start } = self.begin(slot, chunk, true);
             if !timing.is_null() {
                 (timer.timing, timer.start) = (timing, start);
                 (timer.sample, timer.owned) = (DRAWN.get(), OWNED.get());
             }
         }
         timer
-    }
-
-    /// Reads the clock, as the last thing before the section.
-    #[inline(never)]
-    fn begin(&self, slot: Slot, chunk: *const AtomicU64) -> Begun {
-        let Some((timing, sample)) = self.drawn(slot, chunk) else { return Begun { timing: ptr::null(), start: 0 } };
-        DRAWN.set(sample.pack());
-        OWNED.set(self.counted());
-        Begun { timing, start: sample.start() }
     }
 
     /// Runs `section` and times it, if it is one of those that are sampled. See [`time!`](crate::time), which also lets
@@ -192,11 +184,13 @@ impl<T: Observation> Histogram<T> {
         }
         let slot = self.timing_slot();
         let chunk = storage::chunk(slot);
-        if (chunk.is_null() || count(chunk, slot))
-            && let Some((timing, sample)) = self.drawn(slot, chunk)
-        {
+        if chunk.is_null() || count(chunk, slot) {
             // The histogram outlives the call, so nothing needs to be kept.
-            sample.record_value(timing, value);
+            let Begun { timing, start } = self.begin(slot, chunk, false);
+            if !timing.is_null() {
+                let sample = DRAWN.get();
+                end_with::<T>(timing, start, sample, value());
+            }
         }
     }
 
@@ -211,24 +205,44 @@ impl<T: Observation> Histogram<T> {
         }
     }
 
-    /// What is to be recorded of an event that is counted in `chunk` and drawn; or that is not counted yet, where that is
-    /// null. (It is not to be looked up again: meanwhile somebody may have cleared the table.)
+    /// Begins an event that was counted in `chunk` and drawn; or that is not counted yet, where that is null. (It is not to
+    /// be looked up again: meanwhile somebody may have cleared the table.) Reads the clock, as the last thing before the
+    /// section. `outlives` says whether the event may end after the histogram, and is to own a count of the series.
+    ///
+    /// All of a sample's start is in this one function: passing what it finds through memory would cost a tenth of it.
     #[inline(never)]
-    fn drawn(&self, slot: Slot, chunk: *const AtomicU64) -> Option<(&Timing, Sample)> {
-        if chunk.is_null() { self.drawn_first() } else { self.take(chunk, slot) }
+    fn begin(&self, slot: Slot, chunk: *const AtomicU64, outlives: bool) -> Begun {
+        let random = sampling::draw();
+        // Before anything that may be cold is touched.
+        let entered = random.is_multiple_of(MEASURED).then(clock::now);
+        let drawn = if chunk.is_null() { self.drawn_first(random) } else { self.take(chunk, slot, random) };
+        let Some((timing, sample)) = drawn else { return Begun { timing: ptr::null(), start: 0 } };
+        DRAWN.set(sample.pack());
+        OWNED.set(if outlives { self.counted() } else { ptr::null() });
+        let start = sample.start();
+        if let Some(entered) = entered {
+            let lead = Some(clock::ticks_between(entered, start));
+            DRAWN.set(Sample { lead, ..sample }.pack());
+        }
+        Begun { timing, start }
     }
 
     /// For a histogram that was not timed before, and a thread that did not time anything near it.
     #[cold]
-    fn drawn_first(&self) -> Option<(&Timing, Sample)> {
+    #[inline(never)]
+    fn drawn_first(&self, random: u64) -> Option<(&Timing, Sample)> {
         let Some(slot) = self.begin_timing() else {
             storage::drop_record();
             return None;
         };
         match storage::touch(slot)? {
             Cells::Own(chunk, _) => {
-                super::calibration::ensure();
-                if count(chunk, slot) { self.take(chunk, slot) } else { None }
+                calibration::ensure();
+                let is_drawn = Cell::new(false);
+                measured(&costs::EVENT, (chunk, slot), calibration::chunk(), |(chunk, slot)| {
+                    is_drawn.set(count(chunk, slot));
+                });
+                if is_drawn.get() { self.take(chunk, slot, random) } else { None }
             }
             shared => {
                 // A thread that is ending, or an allocator: the shared cells have no countdown. All events are taken,
@@ -240,12 +254,12 @@ impl<T: Observation> Histogram<T> {
         }
     }
 
-    /// The step that comes once for each sample: draws the next one.
-    fn take(&self, chunk: *const AtomicU64, slot: Slot) -> Option<(&Timing, Sample)> {
+    /// The step that comes once for each sample: draws the next one, by the upper bits of `random`.
+    #[inline(always)]
+    fn take(&self, chunk: *const AtomicU64, slot: Slot, random: u64) -> Option<(&Timing, Sample)> {
         let timing: &Timing = self.known_series()?.timing()?;
         let cell = |at: usize| storage::cell(chunk, slot.offset() + at);
         let block = Block::from_bits(cell(BLOCK).load(order::CELL));
-        let entered = block.tally.is_multiple_of(MEASURED).then(clock::now);
         let weight = match timing.sampling() {
             Sampling::Always => 1,
             Sampling::EveryN(n) => n,
@@ -265,11 +279,10 @@ impl<T: Observation> Histogram<T> {
                 plan.weight
             }
         };
-        let (next, word) = block.next(cell(WORD).load(order::CELL), weight, sampling::draw());
+        let (next, word) = block.next(cell(WORD).load(order::CELL), weight, random);
         cell(BLOCK).store(next.to_bits(), order::CELL);
         cell(WORD).store(word, order::CELL);
-        let lead = entered.map(|entered| clock::ticks_between(entered, clock::now()));
-        Some((timing, Sample { cells: slot, weight: block.weight(), lead }))
+        Some((timing, Sample { cells: slot, weight: block.weight(), lead: None }))
     }
 }
 
@@ -294,14 +307,8 @@ impl Sample {
         start
     }
 
-    /// Records what `value` returns.
-    #[inline(never)]
-    fn record_value<T: Observation>(self, timing: &Timing, value: impl FnOnce() -> T) {
-        let start = self.start();
-        self.record(timing, value(), start);
-    }
-
     /// Records an observation, and books what the sample has cost: from `since` on if it measures that.
+    #[inline(always)]
     fn record<T: Observation>(self, timing: &Timing, value: T, since: u64) {
         // What samples cost is booked below, so that none of it is a call.
         let n = u64::from(self.weight);
@@ -315,7 +322,7 @@ impl Sample {
         if let Some(lead) = self.lead {
             now = clock::now();
             let ticks = lead + clock::ticks_between(since, now);
-            state.observe(ticks as f32 * terms.nanos_per_tick, &terms);
+            state.observe(costs::whole(ticks as f32 * terms.nanos_per_tick), &terms);
             cells.set_own(STATE, state.to_bits());
         }
         let cost = state.cost(&terms);
@@ -350,6 +357,14 @@ fn end<T: Timed>(timing: *const Timing, start: u64, sample: Packed, owned: *cons
     sample.unpack().record(timing, T::from_nanos(nanos), now);
     let_go(owned);
     Duration::from_nanos(nanos)
+}
+
+/// Records the value of an event that was drawn.
+#[inline(never)]
+fn end_with<T: Observation>(timing: *const Timing, start: u64, sample: Packed, value: T) {
+    // SAFETY: validity: it is a part of the series of a histogram that outlives the call. Aliasing: a timing is shared.
+    let timing = unsafe { &*timing };
+    sample.unpack().record(timing, value, start);
 }
 
 /// Gives up the count of a series that a timer owns, if it owns one.

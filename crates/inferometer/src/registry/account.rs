@@ -70,8 +70,7 @@ impl Calls {
         let (add, observe, event) = (&costs::ADD, &costs::OBSERVE, &costs::EVENT);
         let spent = picos(more(self.adds, &mut booked.adds), add.hot() + add.cold())
             + picos(more(self.observations, &mut booked.observations), observe.hot() + observe.cold())
-            // It touches as much memory as an add.
-            + picos(more(self.events, &mut booked.events), event.hot() + add.cold())
+            + picos(more(self.events, &mut booked.events), event.hot() + event.cold())
             + more(self.sample_picos, &mut booked.sample_picos);
         SPENT.fetch_add(spent, Relaxed);
     }

@@ -160,7 +160,8 @@ impl ThreadState {
         let sampling = cost / (weight as f32 * spacing);
         let taken = (sampling + terms.event_cost / spacing).min(granted.max(sampling));
         self.enter(series, taken);
-        Plan { weight, infeasible: ideal > MAX_N as f32 }
+        // Not after a single short gap.
+        Plan { weight, infeasible: weight == MAX_N && ideal > MAX_N as f32 }
     }
 
     /// The share of the time that a series may take now.

@@ -65,6 +65,24 @@ pub(crate) static EVENT: Cost = Cost::usually(1.5);
 /// A section that is timed, less what it would cost not to be.
 pub(crate) static SAMPLE: Cost = Cost::usually(80.0);
 
+/// By how much a sample costs more than it sees of itself: it cannot time how it is called, nor what it does after its
+/// last look at the clock.
+static UNSEEN: AtomicU32 = AtomicU32::new(1.0_f32.to_bits());
+
+/// What a sample costs that has seen this of itself.
+pub(crate) fn whole(seen: f32) -> f32 {
+    seen * f32::from_bits(UNSEEN.load(Relaxed))
+}
+
+/// Sets what a sample costs, and what it sees of that, both with everything in the caches.
+pub(crate) fn set_sample(whole: f32, seen: f32) {
+    SAMPLE.set(whole);
+    let factor = whole / seen;
+    if factor.is_finite() {
+        UNSEEN.store(factor.clamp(1.0, 4.0).to_bits(), Relaxed);
+    }
+}
+
 /// What the budget reckons with now.
 pub(crate) fn terms() -> Terms {
     Terms {

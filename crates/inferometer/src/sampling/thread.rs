@@ -10,17 +10,23 @@ thread_local! {
 
 /// See [`ThreadState::plan`].
 pub(crate) fn plan(series: &mut SeriesState, seen: Seen, share: f32, terms: &Terms) -> Plan {
-    let mut state = STATE.get();
-    let plan = state.plan(series, seen, share, terms, super::draw());
-    STATE.set(state);
-    plan
+    let random = super::draw();
+    change(|state| state.plan(series, seen, share, terms, random))
 }
 
 /// See [`ThreadState::charge`].
 pub(crate) fn charge(now: u64, cost: f32, terms: &Terms) {
-    let mut state = STATE.get();
-    state.charge(now, cost, terms);
-    STATE.set(state);
+    change(|state| state.charge(now, cost, terms));
+}
+
+/// Looks for the state once, which may be a call, and writes only what changes.
+fn change<R>(how: impl FnOnce(&mut ThreadState) -> R) -> R {
+    STATE.with(|cell| {
+        let mut state = cell.get();
+        let result = how(&mut state);
+        cell.set(state);
+        result
+    })
 }
 
 /// Runs `body`, whose timed sections do not count for this thread's budget.

@@ -18,9 +18,11 @@ pub(crate) const REACH: u32 = 256;
 /// How many records there are until the one that measures, this one included; 0 when none is to.
 static COUNTDOWN: AtomicU32 = AtomicU32::new(0);
 
-/// Lets the `records`-th record from now on measure itself, unless one that was told so before is still to come.
+/// Lets the `records`-th record from now on measure itself. If one that was told so before is still to come, that is given
+/// up instead: where so little is recorded, the tables are to be right again some time.
 pub(crate) fn begin(records: u32) {
-    if COUNTDOWN.compare_exchange(0, records, Relaxed, Relaxed).is_ok() {
+    if COUNTDOWN.swap(0, Relaxed) == 0 {
+        COUNTDOWN.store(records, Relaxed);
         recorders::clear_tables();
     }
 }

@@ -110,15 +110,19 @@ impl Cells {
     }
 }
 
-/// The cells of a registered slot for a thread whose table has no chunk for it: makes the chunk, or falls back to the
+/// The cells of a registered slot. Where the thread's table has no chunk for it: makes the chunk, or falls back to the
 /// overflow slab where that is impossible. `None` when the slot is unregistered.
+#[inline(always)]
 pub(crate) fn touch(slot: Slot) -> Option<Cells> {
+    let present = chunk(slot);
+    if present.is_null() { touch_first(slot) } else { Some(Cells::Own(present, slot.offset())) }
+}
+
+#[cold]
+#[inline(never)]
+fn touch_first(slot: Slot) -> Option<Cells> {
     if !slot.is_registered() {
         return None;
-    }
-    let present = chunk(slot);
-    if !present.is_null() {
-        return Some(Cells::Own(present, slot.offset()));
     }
     let own = match enter() {
         Entry::Open(_busy) => own_chunk(slot.chunk()),

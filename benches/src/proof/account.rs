@@ -1,0 +1,248 @@
+//! Whether the crate's own account of what it costs is right: loops with their records and without, in turns, and beside
+//! the difference what `inferometer_overhead_seconds_total` says.
+
+use super::{Length, Section};
+use crate::inputs::SplitMix64;
+use crate::paired::Difference;
+use crate::pin;
+use crate::workload::Weights;
+use inferometer::{Counter, Histogram, Registry, Sampling, Value, counter};
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The account must be within this factor of the difference.
+const FACTOR: f64 = 1.5;
+/// The overheads for which that is promised.
+const OVERHEADS: std::ops::RangeInclusive<f64> = 0.01..=0.2;
+/// How long the two arms of a pair take, about.
+const PAIR: Duration = Duration::from_millis(2);
+/// How often there is a scrape, which is when the account is made.
+const SCRAPES: Duration = Duration::from_millis(5);
+/// How often a case is tried on a machine that is busy with something else.
+const TRIES: usize = 3;
+
+const COUNTERS: usize = 2_000;
+const HISTOGRAMS: usize = 200;
+const SECTIONS: usize = 50;
+
+/// Everything that the loops record to, in the registry of the process: the account is of that.
+struct Instruments {
+    counters: Vec<Counter>,
+    /// An order of the counters in which neighbours lie far apart.
+    order: Vec<usize>,
+    histograms: Vec<Histogram>,
+    always: Vec<Histogram>,
+    sampled: Histogram,
+    nanos: Vec<u64>,
+}
+
+/// One loop: so many KiB are read, and then it records.
+struct Case {
+    name: &'static str,
+    kib: usize,
+    /// How often.
+    reads: usize,
+    record: fn(&Instruments, usize),
+}
+
+const CASES: [Case; 10] = [
+    Case { name: "hot: 10 counters", kib: 4, reads: 2, record: ten_counters },
+    Case { name: "hot: 10 histograms", kib: 8, reads: 8, record: |all, at| histograms(all, 10, at) },
+    Case { name: "hot: a section, always timed", kib: 8, reads: 8, record: |all, _| sections(all, 1) },
+    Case { name: "hot: a section, 1 in 64 timed", kib: 4, reads: 1, record: |all, _| _ = all.sampled.start().stop() },
+    Case { name: "256 KiB read: 100 counters", kib: 256, reads: 1, record: |all, at| counters(all, 100, at) },
+    Case { name: "256 KiB read: 10 histograms", kib: 256, reads: 1, record: |all, at| histograms(all, 10, at) },
+    Case { name: "2 MiB read: 200 counters", kib: 2_048, reads: 1, record: |all, at| counters(all, 200, at) },
+    Case { name: "2 MiB read: 100 histograms", kib: 2_048, reads: 1, record: |all, at| histograms(all, 100, at) },
+    Case { name: "48 MiB read: 1,000 counters", kib: 49_152, reads: 1, record: |all, at| counters(all, 1_000, at) },
+    Case { name: "48 MiB read: 50 sections, always timed", kib: 49_152, reads: 1, record: |all, _| sections(all, 50) },
+];
+
+pub(super) fn cases() -> Vec<&'static str> {
+    CASES.iter().map(|case| case.name).collect()
+}
+
+/// Ten call sites, as an engine has them.
+fn ten_counters(_: &Instruments, _: usize) {
+    macro_rules! each {
+        ($($name:literal)*) => { $(counter!($name).increment(1);)* };
+    }
+    each!(
+        "proof_0_total" "proof_1_total" "proof_2_total" "proof_3_total" "proof_4_total"
+        "proof_5_total" "proof_6_total" "proof_7_total" "proof_8_total" "proof_9_total"
+    );
+}
+
+fn counters(all: &Instruments, n: usize, at: usize) {
+    for i in 0..n {
+        all.counters[all.order[(at * n + i) % COUNTERS]].increment(1);
+    }
+}
+
+fn histograms(all: &Instruments, n: usize, at: usize) {
+    for histogram in &all.histograms[..n] {
+        histogram.record_nanos(all.nanos[at % all.nanos.len()]);
+    }
+}
+
+fn sections(all: &Instruments, n: usize) {
+    for histogram in &all.always[..n] {
+        histogram.start().stop();
+    }
+}
+
+impl Instruments {
+    fn new() -> Self {
+        let registry = Registry::global();
+        let histogram = |name: String| registry.histogram(&name, &[]).expect("a valid histogram");
+        let counters: Vec<Counter> = (0..COUNTERS)
+            .map(|at| registry.counter(&format!("proof_far_{at}_total"), &[]).expect("a valid counter"))
+            .collect();
+        let mut order: Vec<usize> = (0..COUNTERS).collect();
+        let mut random = SplitMix64(7);
+        for at in (1..COUNTERS).rev() {
+            order.swap(at, (random.draw() % (at as u64 + 1)) as usize);
+        }
+        let histograms: Vec<Histogram> = (0..HISTOGRAMS).map(|at| histogram(format!("proof_{at}_seconds"))).collect();
+        let always: Vec<Histogram> = (0..SECTIONS).map(|at| histogram(format!("proof_always_{at}_seconds"))).collect();
+        let sampled = histogram("proof_sampled_seconds".to_owned());
+        always.iter().for_each(|histogram| histogram.set_sampling(Sampling::Always));
+        sampled.set_sampling(Sampling::EveryN(64));
+        let nanos = crate::inputs::Distribution::ALL[0].nanos();
+        Instruments { counters, order, histograms, always, sampled, nanos }
+    }
+}
+
+/// What recording has cost, in seconds. A scrape shows what the one before has reckoned.
+pub(super) fn reckoned() -> f64 {
+    Registry::global().snapshot();
+    let snapshot = Registry::global().snapshot();
+    let family = snapshot.families.iter().find(|family| family.name == "inferometer_overhead_seconds_total");
+    match family.map(|family| &family.series[0].value) {
+        Some(&Value::FloatCounter(seconds)) => seconds,
+        _ => f64::NAN,
+    }
+}
+
+struct Outcome {
+    step: f64,
+    measured: Difference,
+    reckoned: f64,
+}
+
+/// Runs a case while another thread scrapes.
+fn run(case: &Case, all: &Instruments, weights: &Weights, length: Duration) -> Outcome {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            pin::to_core(1);
+            while !done.load(Relaxed) {
+                Registry::global().snapshot();
+                thread::sleep(SCRAPES);
+            }
+        });
+        pin::to_core(0);
+        let outcome = compare(case, all, weights, length);
+        done.store(true, Relaxed);
+        outcome
+    })
+}
+
+fn compare(case: &Case, all: &Instruments, weights: &Weights, length: Duration) -> Outcome {
+    let words = &weights.words()[..case.kib << 7];
+    let step = |at: usize, records: bool| {
+        for _ in 0..case.reads {
+            black_box(black_box(words).iter().fold(0_u64, |sum, word| sum.wrapping_add(*word)));
+        }
+        if records {
+            (case.record)(all, at);
+        }
+    };
+    let block = |steps: usize, records: bool| {
+        let start = Instant::now();
+        (0..steps).for_each(|at| step(at, records));
+        start.elapsed().as_secs_f64() / steps as f64
+    };
+    let mut steps = 1;
+    while block(steps, true) * (steps as f64) < PAIR.as_secs_f64() / 2.0 {
+        steps *= 2;
+    }
+    let mut ratios = Vec::new();
+    let (mut bare, mut recorded) = (Vec::new(), 0);
+    let mut begin = Instant::now();
+    let mut before = None;
+    loop {
+        // Until the crate has found out what its records cost here.
+        if before.is_none() && begin.elapsed() > length / 2 {
+            before = Some(reckoned());
+            (ratios, recorded, begin) = (Vec::new(), 0, Instant::now());
+        }
+        if before.is_some() && begin.elapsed() > length && ratios.len() > 20 {
+            break;
+        }
+        let first = ratios.len() % 2 == 0;
+        let one = block(steps, first);
+        let other = block(steps, !first);
+        let (with, without) = if first { (one, other) } else { (other, one) };
+        ratios.push((with / without).ln());
+        bare.push(without);
+        recorded += steps;
+    }
+    let step = crate::timing::quantile(&bare, 0.5);
+    let spent = reckoned() - before.unwrap_or_default();
+    Outcome { step, measured: Difference::of(&ratios), reckoned: spent / recorded as f64 / step }
+}
+
+impl Outcome {
+    /// Whether the machine was quiet enough to tell.
+    fn tells(&self) -> bool {
+        self.measured.interval.1 - self.measured.interval.0 < self.measured.estimate / 2.0
+    }
+
+    fn factor(&self) -> f64 {
+        self.reckoned / self.measured.estimate
+    }
+
+    fn holds(&self) -> bool {
+        (1.0 / FACTOR..=FACTOR).contains(&self.factor())
+    }
+}
+
+pub(super) fn section(length: Length) -> Section {
+    let all = Instruments::new();
+    let weights = Weights::new();
+    let length = if length == Length::Short { Duration::from_millis(800) } else { Duration::from_secs(4) };
+    let mut text = String::from(
+        "| loop | a turn without records | measured, with its 99 % interval | by the account | factor |\n\
+         |---|---|---|---|---|\n",
+    );
+    let mut failures = Vec::new();
+    for case in &CASES {
+        let mut outcome = run(case, &all, &weights, length);
+        for _ in 1..TRIES {
+            if outcome.tells() && outcome.holds() {
+                break;
+            }
+            outcome = run(case, &all, &weights, length);
+        }
+        let Outcome { step, measured, reckoned } = &outcome;
+        let _ = writeln!(
+            text,
+            "| {} | {:.0} ns | {:.2} % ({:.2} to {:.2}) | {:.2} % | {:.2} |",
+            case.name,
+            1e9 * step,
+            100.0 * measured.estimate,
+            100.0 * measured.interval.0,
+            100.0 * measured.interval.1,
+            100.0 * reckoned,
+            outcome.factor(),
+        );
+        if OVERHEADS.contains(&measured.estimate) && outcome.tells() && !outcome.holds() {
+            failures.push(format!("{}: the account is off by a factor of {:.2}", case.name, outcome.factor()));
+        }
+    }
+    Section { text, failures }
+}
