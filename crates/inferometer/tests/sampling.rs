@@ -6,9 +6,9 @@ use inferometer::testing::MockClock;
 use inferometer::{Histogram, Registry, Sampling, metric, time, timed};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence};
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
 fn timed_histogram(registry: &Registry, sampling: Sampling) -> Histogram {
@@ -43,41 +43,61 @@ fn events_are_exact_and_totals_are_exact_to_the_block() {
 
 #[test]
 fn events_are_exact_under_concurrent_scrapes_and_nothing_ever_falls() {
+    const THREADS: u64 = 4;
+    /// Each thread has at least so many sections, and goes on as long as there are scrapes.
+    const EACH: u64 = 50_000;
+    const SCRAPES: u64 = 1_000;
+    const LARGEST_N: u64 = 1 + (9 + THREADS - 1) * 7;
+
+    // How many sections all threads have begun and ended. A scrape must see each that had ended before, and none that
+    // began after it.
+    static BEGUN: AtomicU64 = AtomicU64::new(0);
+    static ENDED: AtomicU64 = AtomicU64::new(0);
+
     let registry = Registry::new();
     let histogram = timed_histogram(&registry, Sampling::EveryN(16));
-    let done = Arc::new(AtomicBool::new(false));
-    let threads: Vec<_> = (0..4)
-        .map(|thread| {
-            let histogram = histogram.handle();
-            std::thread::spawn(move || {
-                for i in 0..50_000_u32 {
-                    if i % 5_000 == 0 {
-                        histogram.set_sampling(Sampling::EveryN(1 + (i / 5_000 + thread) * 7));
-                    }
-                    histogram.start().stop();
-                }
-            })
-        })
-        .collect();
     let reader = {
-        let (registry, done) = (registry.clone(), Arc::clone(&done));
-        std::thread::spawn(move || {
+        let registry = registry.clone();
+        thread::spawn(move || {
             let mut before = [0; 3];
-            while !done.load(Relaxed) {
+            for _ in 0..SCRAPES {
+                let at_least = ENDED.load(Acquire);
                 let snapshot = registry.snapshot();
+                fence(Acquire);
+                let at_most = BEGUN.load(Relaxed);
                 let of = |name| snapshot.counter(name, &[]).unwrap_or(0);
                 let count = snapshot.histogram("step_seconds", &[]).unwrap().count();
                 let now = [count, of("step_seconds_events_total"), of("step_seconds_samples_total")];
+                assert!((at_least..=at_most).contains(&now[1]), "{} is not in {at_least}..={at_most}", now[1]);
                 assert!(now.iter().zip(&before).all(|(now, before)| now >= before), "{now:?} after {before:?}");
                 before = now;
             }
         })
     };
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
-    done.store(true, Relaxed);
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let (histogram, reader) = (histogram.handle(), &reader);
+            scope.spawn(move || {
+                let mut i = 0;
+                while i < EACH || !reader.is_finished() {
+                    if i % 5_000 == 0 {
+                        let n = 1 + (i / 5_000 % 10 + number) * 7;
+                        histogram.set_sampling(Sampling::EveryN(n as u32));
+                    }
+                    BEGUN.fetch_add(1, Relaxed);
+                    // With the reader's: whoever has seen the section has seen that it began.
+                    fence(Release);
+                    histogram.start().stop();
+                    ENDED.fetch_add(1, Release);
+                    i += 1;
+                }
+            });
+        }
+    });
     reader.join().unwrap();
-    assert_eq!(counter(&registry, "step_seconds_events_total"), 200_000);
-    assert!(count(&registry).abs_diff(200_000) < 4 * 80, "{}", count(&registry));
+    let all = BEGUN.load(Relaxed);
+    assert_eq!(counter(&registry, "step_seconds_events_total"), all);
+    assert!(count(&registry).abs_diff(all) < THREADS * LARGEST_N, "{} of {all}", count(&registry));
 }
 
 #[test]
@@ -159,7 +179,7 @@ fn an_async_section_lasts_from_the_first_poll_to_completion() {
 fn a_section_may_end_on_another_thread_after_its_handle_is_gone() {
     let registry = Registry::new();
     let timer = timed_histogram(&registry, Sampling::Always).start();
-    std::thread::spawn(move || assert!(timer.stop().is_some())).join().unwrap();
+    thread::spawn(move || assert!(timer.stop().is_some())).join().unwrap();
     assert_eq!(count(&registry), 1);
 }
 

@@ -87,7 +87,6 @@ impl Block {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SplitMix64;
     use super::*;
     use proptest::prelude::*;
 
@@ -141,93 +140,5 @@ mod tests {
     #[test]
     fn events_are_followed_over_the_wrap() {
         assert_eq!(events_between(EVENTS - 1, 3), 5);
-    }
-
-    /// What a sampler makes of a loop: for each event whether it is taken, and with which weight.
-    type Sampler<'a> = &'a mut dyn FnMut(u64) -> Option<u64>;
-
-    const N: u32 = 64;
-    const EVENTS_EACH: u64 = 64_000;
-    const REPETITIONS: u64 = 400;
-
-    /// The mean, its standard error and the standard deviation of an estimate of how many events are slow, relative to
-    /// how many are.
-    fn estimates(slow: impl Fn(u64, &mut SplitMix64) -> bool, sampler: impl Fn(u64, Sampled)) -> (f64, f64, f64) {
-        let mut ratios = Vec::new();
-        for repetition in 0..REPETITIONS {
-            let mut random = SplitMix64(repetition << 32 | 1);
-            let mut truth = 0;
-            let estimate = std::cell::Cell::new(0);
-            let step = |take: Sampler<'_>| {
-                for at in 0..EVENTS_EACH {
-                    let is_slow = slow(at, &mut random);
-                    truth += u64::from(is_slow);
-                    if let Some(weight) = take(at) {
-                        estimate.set(estimate.get() + weight * u64::from(is_slow));
-                    }
-                }
-            };
-            sampler(repetition, Box::new(step));
-            ratios.push(estimate.get() as f64 / truth as f64);
-        }
-        let n = ratios.len() as f64;
-        let mean = ratios.iter().sum::<f64>() / n;
-        let deviation = (ratios.iter().map(|ratio| (ratio - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-        (mean, deviation / n.sqrt(), deviation)
-    }
-
-    type Sampled<'a> = Box<dyn FnOnce(Sampler<'_>) + 'a>;
-
-    fn in_blocks(seed: u64, run: Sampled) {
-        let mut random = SplitMix64(seed.wrapping_mul(77) + 5);
-        let (mut word, mut block) = (0, Block::default());
-        run(&mut |_| {
-            word = EVENT.wrapping_add(word);
-            if !is_drawn(word) {
-                return None;
-            }
-            let weight = u64::from(block.weight());
-            (block, word) = block.next(word, N, random.draw());
-            Some(weight)
-        });
-    }
-
-    fn every_nth(_: u64, run: Sampled) {
-        run(&mut |at| at.is_multiple_of(u64::from(N)).then_some(u64::from(N)));
-    }
-
-    fn is_unbiased((mean, error, _): (f64, f64, f64)) -> bool {
-        (mean - 1.0).abs() <= 3.0 * error.max(1e-9)
-    }
-
-    fn periodic(period: u64) -> impl Fn(u64, &mut SplitMix64) -> bool {
-        move |at, _| at % period == 0
-    }
-
-    #[test]
-    fn estimates_are_unbiased_whatever_the_period_of_the_loop() {
-        for period in [u64::from(N), 2 * u64::from(N), u64::from(N) / 2, 20, 61, 67, 127] {
-            let found = estimates(periodic(period), in_blocks);
-            assert!(is_unbiased(found), "period {period}: {found:?}");
-        }
-        // The negative control: every Nth event sees all of the slow ones, or none.
-        assert!(!is_unbiased(estimates(periodic(u64::from(N)), every_nth)));
-        assert!(!is_unbiased(estimates(periodic(20), every_nth)));
-    }
-
-    #[test]
-    fn estimates_scatter_as_they_should() {
-        // The standard deviations of the table in the literature on stratified sampling with one draw in each stratum,
-        // for a thousand samples: independent slow events, one in 20; a spike at every 64th, and at every 20th; bursts.
-        let iid = estimates(|_, random: &mut SplitMix64| random.draw().is_multiple_of(20), in_blocks);
-        let spike = estimates(periodic(64), in_blocks);
-        let spike_20 = estimates(periodic(20), in_blocks);
-        let bursts = estimates(|at, _| at / 2_000 % 10 == 0, in_blocks);
-        for (what, found, expected) in
-            [("iid", iid, 0.136), ("spike", spike, 0.25), ("spike at 20th", spike_20, 0.135), ("bursts", bursts, 0.02)]
-        {
-            assert!(is_unbiased(found), "{what}: {found:?}");
-            assert!((0.4..1.3).contains(&(found.2 / expected)), "{what}: {found:?}, not {expected}");
-        }
     }
 }

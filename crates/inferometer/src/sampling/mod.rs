@@ -22,6 +22,8 @@ pub(crate) mod block;
 pub(crate) mod budget;
 pub(crate) mod costs;
 mod random;
+#[cfg(test)]
+mod statistics;
 mod thread;
 
 #[cfg(test)]
