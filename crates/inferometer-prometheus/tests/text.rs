@@ -2,11 +2,12 @@
 
 mod support;
 
-use inferometer::{Buckets, Counter, Family, Histogram, LabelSet, LabelValue, Registry};
+use inferometer::testing::MockClock;
+use inferometer::{Buckets, Counter, Family, Histogram, LabelSet, LabelValue, Registry, Sampling};
 use inferometer_prometheus::Exporter;
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use support::{family, histograms, parse, read, text, value};
 
 fn exporter(registry: &Registry) -> Exporter {
@@ -280,6 +281,27 @@ fn sums_of_durations_are_exact_decimals_and_sums_of_integers_are_integers() {
 }
 
 #[test]
+fn no_sample_has_a_timestamp_and_a_jump_of_the_wall_clock_changes_nothing() {
+    let clock = MockClock::install();
+    let registry = Registry::new();
+    registry.counter("requests_total", &[("status", "ok")]).unwrap().increment(3);
+    registry.gauge("kv_cache_usage_ratio", &[]).unwrap().set(0.25);
+    let step: Histogram = registry.histogram("step_seconds", &[]).unwrap();
+    step.set_sampling(Sampling::Always);
+    step.start().stop();
+    step.record_with_exemplar(Duration::from_millis(3), &[("trace_id", "7")]);
+    let exporter = exporter(&registry);
+    let before = text(&exporter);
+    // The reader takes nothing after a value.
+    assert_eq!(parse(&before).unwrap().len(), 5);
+    let now = SystemTime::now();
+    for jump in [now - Duration::from_secs(3_600), now + Duration::from_secs(3_600)] {
+        clock.set_wall(jump);
+        assert_eq!(text(&exporter), before);
+    }
+}
+
+#[test]
 fn hostile_label_values_and_help_texts_stay_in_their_lines() {
     let registry = Registry::new();
     let large = "x\"\\\n".repeat(1 << 18);
@@ -334,6 +356,7 @@ fn the_reader_of_these_tests_refuses_what_is_wrong() {
         ("1\n", "1\n# TYPE a_total counter\n"),
         ("1\n", "1\n# TYPE z_total counter\n"),
         ("1\n", "0x1\n"),
+        ("1\n", "1 1700000000000\n"),
     ] {
         let bad = good.replace(from, to);
         assert_ne!(bad, good);

@@ -7,11 +7,12 @@
 //! made from the monotonic clock instead; they go on where the counter's ended, so a section that is under way meanwhile
 //! gets no nonsense.
 //!
-//! The wall clock is not used: it jumps.
+//! The wall clock jumps, so no time is measured with it. It says since when a series is there, and when an exemplar was
+//! taken.
 
 use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Nothing is known yet.
 const UNKNOWN: u8 = 0;
@@ -31,6 +32,7 @@ static STATE: State = State {
     ticks_at_switch: AtomicU64::new(0),
     nanos_at_switch: AtomicU64::new(0),
     mocked: AtomicU64::new(0),
+    mocked_wall_nanos: AtomicU64::new(0),
 };
 static COUNTER_CLOCK: OnceLock<quanta::Clock> = OnceLock::new();
 static START: OnceLock<Instant> = OnceLock::new();
@@ -46,6 +48,8 @@ struct State {
     ticks_at_switch: AtomicU64,
     nanos_at_switch: AtomicU64,
     mocked: AtomicU64,
+    /// Since 1970.
+    mocked_wall_nanos: AtomicU64,
 }
 
 /// The time now, in ticks.
@@ -128,6 +132,14 @@ pub(crate) fn anomalies() -> u64 {
 pub(crate) fn monotonic_nanos() -> u64 {
     let start = START.get_or_init(Instant::now);
     start.elapsed().as_nanos() as u64
+}
+
+/// The wall clock's time since 1970.
+pub(crate) fn since_1970() -> Duration {
+    if is_mocked() {
+        return Duration::from_nanos(STATE.mocked_wall_nanos.load(Relaxed));
+    }
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Decides where ticks come from.
@@ -287,12 +299,14 @@ fn read_both() -> Moment {
 pub(crate) mod mock {
     use super::{MOCK, STATE, UNKNOWN};
     use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+    use std::time::Duration;
 
     /// Returns what [`end`] needs to know.
     pub(crate) fn begin() -> (u8, u64) {
         super::start();
         let before = (STATE.source.load(Acquire), STATE.scale.load(Relaxed));
         STATE.mocked.store(super::now(), Relaxed);
+        set_wall(super::since_1970());
         STATE.scale.store(1 << super::SCALE_BITS, Relaxed);
         STATE.source.store(MOCK, Release);
         before
@@ -304,6 +318,11 @@ pub(crate) mod mock {
 
     pub(crate) fn get() -> u64 {
         STATE.mocked.load(Relaxed)
+    }
+
+    /// The time since 1970; what does not fit is cut, in the year 2554.
+    pub(crate) fn set_wall(time: Duration) {
+        STATE.mocked_wall_nanos.store(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 
     pub(crate) fn end((source, scale): (u8, u64)) {

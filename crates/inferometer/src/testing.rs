@@ -3,13 +3,13 @@
 //! Tests that run in one process share the global registry. Give the code under test a [`Registry`] of its own where
 //! that can be done; else compare two snapshots, as [`Recorded`] does.
 
-use crate::clock::mock;
+use crate::clock::{self, mock};
 use crate::registry::{Kind, Registry};
 use crate::snapshot::{FamilySnapshot, Snapshot, Value};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::unit::Unit;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What is recorded from a moment on.
 ///
@@ -116,11 +116,12 @@ impl fmt::Display for Listing<'_> {
 }
 
 /// A clock for timed sections that stands still until it is moved. There is one in the process at a time: a second one
-/// waits for the first to be dropped. The time of all threads' sections comes from it.
+/// waits for the first to be dropped. The time of all threads' sections comes from it, and the wall clock's time for
+/// start times and exemplars.
 ///
 /// ```
 /// use inferometer::{Histogram, Registry, Sampling, testing::MockClock};
-/// use std::time::Duration;
+/// use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// let registry = Registry::new();
 /// let step: Histogram = registry.histogram("step_seconds", &[])?;
 /// step.set_sampling(Sampling::Always);
@@ -144,14 +145,20 @@ impl MockClock {
         MockClock { before: mock::begin(), _only: only }
     }
 
-    /// Moves it forward.
+    /// Moves it forward, and the wall clock with it.
     pub fn advance(&self, time: Duration) {
         mock::set(mock::get().wrapping_add(time.as_nanos() as u64));
+        mock::set_wall(clock::since_1970().saturating_add(time));
     }
 
-    /// Moves it back, as no clock should.
+    /// Moves it back, as no clock of timed sections should.
     pub fn set_back(&self, time: Duration) {
         mock::set(mock::get().wrapping_sub(time.as_nanos() as u64));
+    }
+
+    /// Lets the wall clock jump, as it does when somebody sets it. What is before 1970 is taken for 1970.
+    pub fn set_wall(&self, time: SystemTime) {
+        mock::set_wall(time.duration_since(UNIX_EPOCH).unwrap_or_default());
     }
 }
 

@@ -1,10 +1,11 @@
 //! Names, labels and the number of series. The numbers are those of `docs/faults.md`.
 
 use inferometer::{
-    Buckets, BucketsError, Counter, Family, Histogram, Kind, LabelSet, Matcher, NameError, RegisterError, Registry,
-    Unit,
+    Buckets, BucketsError, Counter, Family, FamilyView, Histogram, Kind, LabelSet, Matcher, NameError, RegisterError,
+    Registry, Sample, SeriesView, Unit, Visitor,
 };
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 #[derive(LabelSet)]
 struct Model<'a> {
@@ -212,29 +213,61 @@ fn a_registry_has_a_limit_of_series() {
 }
 
 // Fault 28
+/// When the only series of a registry began.
+fn started(registry: &Registry) -> SystemTime {
+    struct Started(Vec<SystemTime>);
+
+    impl Visitor for Started {
+        fn family(&mut self, _: &FamilyView<'_>) -> bool {
+            true
+        }
+
+        fn series(&mut self, series: &SeriesView<'_>, _: Sample<'_>) {
+            self.0.push(series.started());
+        }
+    }
+
+    let mut seen = Started(Vec::new());
+    registry.visit(&mut seen);
+    let [started] = seen.0[..] else { panic!("not one series: {:?}", seen.0) };
+    started
+}
+
 #[test]
 fn a_removed_label_set_starts_again_at_zero_with_a_new_start_time() {
+    // Start times are whole milliseconds.
+    let a_moment = || thread::sleep(Duration::from_millis(3));
     let registry = Registry::new();
     let family: Family<Model<'static>, Counter> = registry.register_family("loads_total", "Loads.").unwrap();
     let llama = Model { model_name: "llama" };
+    let before = SystemTime::now();
+    a_moment();
     family.get(&llama).increment(7);
+    let first = started(&registry);
+    assert!((before..=SystemTime::now()).contains(&first), "{first:?} is not after {before:?}");
     let old_handle = family.get(&llama).handle();
     assert!(family.remove(&llama));
     assert!(!family.remove(&llama), "it is gone already");
     assert_eq!(registry.snapshot().counter("loads_total", &[]), None);
 
     // Asked for anew while an old handle is alive: both record into the one series, which began at zero.
+    a_moment();
     family.get(&llama).increment(1);
     old_handle.increment(1);
     assert_eq!(registry.snapshot().counter("loads_total", &[]), Some(2));
+    let second = started(&registry);
+    assert!(second > first, "{second:?} is not after {first:?}");
 
     // Asked for anew when nobody has it any more: a new series.
     drop(old_handle);
     assert!(family.remove(&llama));
+    a_moment();
     family.get(&llama).increment(3);
     let snapshot = registry.snapshot();
     assert_eq!(snapshot.counter("loads_total", &[]), Some(3));
     assert_eq!(snapshot.families[0].series.len(), 1);
+    let third = started(&registry);
+    assert!(third > second, "{third:?} is not after {second:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use super::memory::EXEMPLAR_BYTES;
 use super::name;
+use crate::clock;
 use crate::grid::Grid;
 use crate::self_metrics;
 use crate::storage::{self, Entry, OnceBox, SeqLock, Turn};
@@ -199,7 +200,7 @@ impl PlaceTurn<'_> {
             bytes[end] = SEPARATOR;
             length = end + 1;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = clock::since_1970();
         self.place.write(self.turn, |words| {
             words[TAKEN_AT].store(self.taken_at, order::CELL);
             words[RESTARTS_AND_LENGTH].store(pack(self.restarts, length), order::CELL);

@@ -6,6 +6,7 @@ use super::exemplars::{Exemplars, Kept, Observed};
 use super::family::Family;
 use super::memory::{SERIES, SERIES_BYTES};
 use super::timing::{self, Timing};
+use crate::clock;
 use crate::label::Packed;
 use crate::sampling::block::events_between;
 use crate::storage::{Baseline, Lease, POOL, Shape, Slot};
@@ -377,7 +378,7 @@ fn read_in_order(lease: &Lease, cells: &mut [u64]) {
 }
 
 fn now_millis() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    clock::since_1970().as_millis() as u64
 }
 
 // What a user's function may leave behind when it panics is its own affair; the values of other series are whole.

@@ -135,7 +135,7 @@ impl<'a> SeriesView<'a> {
         constant.chain(one).chain(own)
     }
 
-    /// When the series began.
+    /// When the series began, as the wall clock had it then. Setting the clock later does not move it.
     pub fn started(&self) -> SystemTime {
         self.started
     }
