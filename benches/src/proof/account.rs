@@ -2,6 +2,7 @@
 //! the difference what `inferometer_overhead_seconds_total` says.
 
 use super::{Length, Section};
+use crate::cpu_clock;
 use crate::inputs::SplitMix64;
 use crate::paired::Difference;
 use crate::pin;
@@ -117,7 +118,7 @@ impl Instruments {
 }
 
 /// What recording has cost, in seconds. A scrape shows what the one before has reckoned.
-pub(super) fn reckoned() -> f64 {
+fn reckoned() -> f64 {
     Registry::global().snapshot();
     let snapshot = Registry::global().snapshot();
     let family = snapshot.families.iter().find(|family| family.name == "inferometer_overhead_seconds_total");
@@ -162,9 +163,9 @@ fn compare(case: &Case, all: &Instruments, weights: &Weights, length: Duration) 
         }
     };
     let block = |steps: usize, records: bool| {
-        let start = Instant::now();
+        let start = cpu_clock::now();
         (0..steps).for_each(|at| step(at, records));
-        start.elapsed().as_secs_f64() / steps as f64
+        (cpu_clock::now() - start).as_secs_f64() / steps as f64
     };
     let mut steps = 1;
     while block(steps, true) * (steps as f64) < PAIR.as_secs_f64() / 2.0 {
@@ -206,27 +207,28 @@ impl Outcome {
         self.reckoned / self.measured.estimate
     }
 
-    fn holds(&self) -> bool {
-        (1.0 / FACTOR..=FACTOR).contains(&self.factor())
+    fn holds(&self, length: Length) -> bool {
+        let factor = FACTOR * length.tolerance();
+        (1.0 / factor..=factor).contains(&self.factor())
     }
 }
 
 pub(super) fn section(length: Length) -> Section {
     let all = Instruments::new();
     let weights = Weights::new();
-    let length = if length == Length::Short { Duration::from_millis(800) } else { Duration::from_secs(4) };
+    let time = if length == Length::Short { Duration::from_millis(800) } else { Duration::from_secs(4) };
     let mut text = String::from(
         "| loop | a turn without records | measured, with its 99 % interval | by the account | factor |\n\
          |---|---|---|---|---|\n",
     );
     let mut failures = Vec::new();
     for case in &CASES {
-        let mut outcome = run(case, &all, &weights, length);
+        let mut outcome = run(case, &all, &weights, time);
         for _ in 1..TRIES {
-            if outcome.tells() && outcome.holds() {
+            if outcome.tells() && outcome.holds(length) {
                 break;
             }
-            outcome = run(case, &all, &weights, length);
+            outcome = run(case, &all, &weights, time);
         }
         let Outcome { step, measured, reckoned } = &outcome;
         let _ = writeln!(
@@ -240,7 +242,7 @@ pub(super) fn section(length: Length) -> Section {
             100.0 * reckoned,
             outcome.factor(),
         );
-        if OVERHEADS.contains(&measured.estimate) && outcome.tells() && !outcome.holds() {
+        if OVERHEADS.contains(&measured.estimate) && outcome.tells() && !outcome.holds(length) {
             failures.push(format!("{}: the account is off by a factor of {:.2}", case.name, outcome.factor()));
         }
     }

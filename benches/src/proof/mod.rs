@@ -26,6 +26,16 @@ pub enum Length {
     Short,
 }
 
+impl Length {
+    /// By which factor a bound may be missed. A short look, which others disturb, finds what is broken.
+    fn tolerance(self) -> f64 {
+        match self {
+            Length::Full => 1.0,
+            Length::Short => 2.5,
+        }
+    }
+}
+
 /// Something that measures a section.
 #[derive(Clone, Copy, Debug)]
 pub struct Proof {

@@ -19,7 +19,7 @@ use std::ptr;
 use std::time::Duration;
 
 /// One sample in this many measures what it costs.
-const MEASURED: u64 = 16;
+const MEASURED: u64 = 4;
 
 /// What the time of a section can be recorded as: a [`Duration`], or seconds as an `f64`.
 pub trait Timed: Observation {
@@ -318,17 +318,16 @@ impl Sample {
         let Some(cells) = storage::touch(self.cells) else { return };
         let terms = costs::terms();
         let mut state = SeriesState::from_bits(cells.get(STATE));
-        let mut now = since;
-        if let Some(lead) = self.lead {
-            now = clock::now();
-            let ticks = lead + clock::ticks_between(since, now);
-            state.observe(costs::whole(ticks as f32 * terms.nanos_per_tick), &terms);
-            cells.set_own(STATE, state.to_bits());
-        }
         let cost = state.cost(&terms);
         cells.add(SAMPLES, 1);
         cells.add(COST, (cost * 1e3) as u64);
-        sampling::charge(now, cost, &terms);
+        sampling::charge(since, cost, &terms);
+        // Last, so that it sees all of that.
+        if let Some(lead) = self.lead {
+            let ticks = lead + clock::ticks_between(since, clock::now());
+            state.observe(costs::whole(ticks as f32 * terms.nanos_per_tick), &terms);
+            cells.set_own(STATE, state.to_bits());
+        }
     }
 }
 

@@ -40,14 +40,11 @@ pub(crate) struct Block {
     pub(crate) rest: u32,
     /// How many events ago, when the drawn one comes up, the last one was drawn. 0 when there was none.
     pub(crate) gap: u32,
-    /// Counts samples, modulo 16.
-    pub(crate) tally: u32,
 }
 
 const WEIGHT_BITS: u32 = 19;
 const REST_BITS: u32 = 18;
 const GAP_BITS: u32 = 20;
-const TALLY_BITS: u32 = 4;
 
 impl Block {
     /// A word of zeros is the state before the first event.
@@ -57,15 +54,11 @@ impl Block {
             weight: part(0, WEIGHT_BITS),
             rest: part(WEIGHT_BITS, REST_BITS),
             gap: part(WEIGHT_BITS + REST_BITS, GAP_BITS),
-            tally: part(WEIGHT_BITS + REST_BITS + GAP_BITS, TALLY_BITS),
         }
     }
 
     pub(crate) fn to_bits(self) -> u64 {
-        u64::from(self.weight)
-            | u64::from(self.rest) << WEIGHT_BITS
-            | u64::from(self.gap) << (WEIGHT_BITS + REST_BITS)
-            | u64::from(self.tally) << (WEIGHT_BITS + REST_BITS + GAP_BITS)
+        u64::from(self.weight) | u64::from(self.rest) << WEIGHT_BITS | u64::from(self.gap) << (WEIGHT_BITS + REST_BITS)
     }
 
     /// How many events the sample of this block stands for.
@@ -79,8 +72,7 @@ impl Block {
         let weight = weight.clamp(1, MAX_WEIGHT);
         let position = ((u128::from(random) * u128::from(weight)) >> 64) as u32;
         let until = self.rest + position;
-        let block =
-            Block { weight, rest: weight - 1 - position, gap: until + 1, tally: (self.tally + 1) % (1 << TALLY_BITS) };
+        let block = Block { weight, rest: weight - 1 - position, gap: until + 1 };
         (block, word & EVENTS | u64::from(until) << EVENT_BITS)
     }
 }
@@ -92,8 +84,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_block_survives_its_word(weight in 0..=MAX_WEIGHT, rest in 0..MAX_WEIGHT, gap in 0_u32..1 << 19, tally in 0_u32..16) {
-            let block = Block { weight, rest, gap, tally };
+        fn a_block_survives_its_word(weight in 0..=MAX_WEIGHT, rest in 0..MAX_WEIGHT, gap in 0_u32..1 << 19) {
+            let block = Block { weight, rest, gap };
             prop_assert_eq!(Block::from_bits(block.to_bits()), block);
         }
 

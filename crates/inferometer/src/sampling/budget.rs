@@ -7,8 +7,7 @@
 //!
 //! - N grows by a factor of four at most, from one block to the next: a single short gap in a slow loop would otherwise
 //!   leave the series without samples for hours.
-//! - c1 is measured in place, because it is ten times as much where the caches are cold: one sample in sixteen times
-//!   itself.
+//! - c1 is measured in place, because it is ten times as much where the caches are cold: one sample in four times itself.
 //! - b is what the thread's other series leave of the budget, and never less than an equal part. So those that need
 //!   less than that pass the rest on, and those that need more share it (max-min fairness).
 //! - An account of what samples have cost corrects what all of this gets wrong. It saves up a few milliseconds' worth
@@ -114,11 +113,11 @@ impl SeriesState {
         if self.cost > 0.0 { self.cost } else { terms.sample_cost }
     }
 
-    /// Takes in what a sample was seen to cost: a running mean over about eight. One that was interrupted counts as
+    /// Takes in what a sample was seen to cost: a running mean over about sixteen. One that was interrupted counts as
     /// eight times the mean at most.
     pub(crate) fn observe(&mut self, cost: f32, terms: &Terms) {
         let mean = self.cost(terms);
-        self.cost = (mean + (cost.min(8.0 * mean) - mean) / 8.0).max(1.0);
+        self.cost = (mean + (cost.min(8.0 * mean) - mean) / 16.0).max(1.0);
     }
 }
 

@@ -29,6 +29,33 @@ pub(crate) struct FiguresArgs {
     check: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct OverheadArgs {
+    /// A quick look, with wider bounds; writes nothing.
+    #[arg(long)]
+    pub(crate) short: bool,
+
+    /// Only this section; may be given several times.
+    #[arg(value_name = "SECTION")]
+    pub(crate) only: Vec<String>,
+}
+
+/// What measures `docs/overhead.md`, and fails when something does not hold.
+pub(crate) fn overhead_command(workspace: &Workspace, args: &OverheadArgs) -> std::process::Command {
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["run", "--release", "-p", PACKAGE, "--bin", "overhead", "--", "--check"]).args(&args.only);
+    if args.short {
+        cargo.arg("--short");
+    } else {
+        cargo.arg("--write").arg(workspace.path("docs/overhead.md"));
+    }
+    cargo
+}
+
+pub(crate) fn overhead(workspace: &Workspace, args: &OverheadArgs) -> Result<ExitCode> {
+    pass_on(overhead_command(workspace, args))
+}
+
 /// What measures the figures. It is built without any flags, as a user's program is.
 pub(crate) fn figures_command(workspace: &Workspace) -> std::process::Command {
     let mut cargo = workspace.cargo(Build::Plain);

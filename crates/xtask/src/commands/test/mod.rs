@@ -56,6 +56,7 @@ const STAGES: &[(&str, When, Run)] = &[
     ("lints of all", When::Full, library::lints_of_all),
     ("tests of the benches", When::Full, library::bench_tests),
     ("figures", When::Full, library::figures),
+    ("overhead", When::Full, library::overhead),
 ];
 
 pub(crate) fn run(workspace: &Workspace, args: Args) -> Result<ExitCode> {
