@@ -112,13 +112,13 @@ mod label;
 mod macros;
 #[cfg(not(loom))]
 mod registry;
-#[cfg(not(loom))]
+// The models see a sampler's cells and the storage alone.
+#[cfg_attr(loom, allow(dead_code, unused_imports, unreachable_pub))]
 mod sampling;
 #[cfg(not(loom))]
 mod self_metrics;
 #[cfg(not(loom))]
 mod snapshot;
-// The models see the storage alone.
 #[cfg_attr(loom, allow(dead_code, unused_imports))]
 mod storage;
 mod sync;

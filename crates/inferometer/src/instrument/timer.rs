@@ -6,7 +6,7 @@ use super::{calibration, owner};
 use crate::clock;
 use crate::registry::Series;
 use crate::registry::timing::{BEFORE_LAST, BLOCK, COST, LAST, LAST_GAP, SAMPLES, STATE, Timing, WORD};
-use crate::sampling::block::{Block, EVENT, is_drawn};
+use crate::sampling::block::{self, Block};
 use crate::sampling::budget::{Seen, SeriesState};
 use crate::sampling::{self, Sampling, costs};
 use crate::storage::{self, Cells, Slot};
@@ -289,10 +289,7 @@ impl<T: Observation> Histogram<T> {
 /// Counts an event in cells that are this thread's own, and says whether it is the one that was drawn.
 #[inline(always)]
 fn count(chunk: *const AtomicU64, slot: Slot) -> bool {
-    let cell = storage::cell(chunk, slot.offset() + WORD);
-    let word = cell.load(order::CELL).wrapping_add(EVENT);
-    cell.store(word, order::CELL);
-    is_drawn(word)
+    block::count(storage::cell(chunk, slot.offset() + WORD))
 }
 
 impl Sample {

@@ -4,7 +4,7 @@ use super::family::Family;
 use crate::clock;
 use crate::grid::Grid;
 use crate::sampling::Sampling;
-use crate::sampling::block::EVENTS;
+use crate::sampling::block;
 use crate::storage::{Lease, Slot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -92,7 +92,7 @@ impl Timing {
     pub(crate) fn totals(&self, member: usize) -> TimingTotals {
         let first = member * CELLS;
         TimingTotals {
-            events: self.lease.total_of(first + WORD, |word| word & EVENTS) & EVENTS,
+            events: block::events(self.lease.total(first + WORD)),
             samples: self.lease.total(first + SAMPLES),
             cost_picos: self.lease.total(first + COST),
         }

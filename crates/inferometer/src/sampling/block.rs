@@ -6,6 +6,29 @@
 //!
 //! The position in the next block is drawn when the event of this block comes up: as many events go by as this block has
 //! left, and then as many as come before the position in the next one. So there is one slow step for each sample.
+//!
+//! # Why a scrape may read it meanwhile
+//!
+//! *One word, one writer.* Count and countdown change in one store, and a scrape reads them in one load: it sees the word
+//! before an event or after it. The slow step stores a word with the same count, so a scrape cannot tell. (With a count
+//! that two cells make up it could see one cell before the step and the other one after it: the model
+//! `a_count_kept_in_two_cells_is_seen_torn`.) The low bits of a sum of words are the sum of their low bits, so the scrape
+//! adds up the words of all threads first. Nobody but the thread writes, or its load, add and store would lose what comes
+//! in between: what a scrape has read it subtracts and does not reset (`a_scrape_that_resets_the_word_loses_events`).
+//!
+//! *Passed on in mid-block.* All that a thread knows of its block is in cells, and they pass on with its slab. So the
+//! next owner goes on where the last one has stopped, as if they were one thread, and there is a sample in that block
+//! too. What makes this safe is the lock of the parked slabs (`a_block_passed_on_without_a_lock_is_torn`).
+//!
+//! *Used again from zero.* What a former series has left in its cells can be subtracted from sums, but not from the state
+//! of a block: the new series would go on in the old one's. (`a_series_with_a_baseline_goes_on_in_a_foreign_block`.) So
+//! these cells are zeroed, when the last handle of the former series is gone, which is when nobody can write to them.
+//! (`cells_zeroed_while_somebody_counts_in_them_count_foreign_events`.)
+//!
+//! *Shared cells only count.* In the overflow slab the word takes atomic adds of one. It has no countdown and needs none:
+//! every event is taken there.
+
+use crate::sync::{AtomicU64, order};
 
 /// How many bits count events. They wrap after 2^44, half a year of a million a second; the reader follows that. (The
 /// carry then shifts one sample by one event.)
@@ -15,7 +38,7 @@ const EVENT_BITS: u32 = 44;
 pub(crate) const EVENT: u64 = 1_u64.wrapping_sub(1 << EVENT_BITS);
 
 /// The part of the word that counts events.
-pub(crate) const EVENTS: u64 = (1 << EVENT_BITS) - 1;
+const EVENTS: u64 = (1 << EVENT_BITS) - 1;
 
 /// The largest weight of a sample: two blocks must fit into the signed countdown.
 pub(crate) const MAX_WEIGHT: u32 = 1 << 18;
@@ -24,6 +47,19 @@ pub(crate) const MAX_WEIGHT: u32 = 1 << 18;
 #[inline(always)]
 pub(crate) fn is_drawn(word: u64) -> bool {
     (word as i64) < 0
+}
+
+/// Counts an event in a word whose only writer is this thread, and says whether it is the one that was drawn.
+#[inline(always)]
+pub(crate) fn count(word: &AtomicU64) -> bool {
+    let counted = word.load(order::CELL).wrapping_add(EVENT);
+    word.store(counted, order::CELL);
+    is_drawn(counted)
+}
+
+/// How many events a word, or a sum of words, has counted; modulo 2^44.
+pub(crate) fn events(words: u64) -> u64 {
+    words & EVENTS
 }
 
 /// How many events are between `before` and `now`, both counted modulo 2^44.
@@ -77,7 +113,7 @@ impl Block {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -20,15 +20,22 @@
 
 pub(crate) mod block;
 pub(crate) mod budget;
+#[cfg(not(loom))]
 pub(crate) mod costs;
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(not(loom))]
 mod random;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod statistics;
+#[cfg(not(loom))]
 mod thread;
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) use random::SplitMix64;
+#[cfg(not(loom))]
 pub(crate) use random::draw;
+#[cfg(not(loom))]
 pub(crate) use thread::{aside, charge, plan};
 
 use std::fmt;

@@ -42,11 +42,6 @@ impl Lease {
         self.pool.total(self.slot.add(at))
     }
 
-    /// The sum over all threads of what `part` takes of cell `at`, wrapping.
-    pub(crate) fn total_of(&self, at: usize, part: impl Fn(u64) -> u64) -> u64 {
-        self.pool.total_of(self.slot.add(at), part)
-    }
-
     /// What the cells hold now.
     pub(crate) fn mark(&self) -> Baseline {
         let mut cells = vec![0; self.cells()];

@@ -14,7 +14,7 @@
 //! A *cell* is a 64-bit word. A *chunk* is an array of cells. A *slab* is a table of chunks, and each thread that
 //! records has one, of which it is the only writer. A series owns a [`Slot`], a chunk number and an offset, which is
 //! the same in every slab. To record is to load the thread's cell, add, and store. To scrape is to add up the cell over
-//! all slabs. A cell only grows (wrapping), and nobody ever resets one.
+//! all slabs. A cell only grows (wrapping), and nobody resets one while it is in use.
 //!
 //! The thread's table stands in thread-local storage, where it costs one instruction to reach. The [`Slab`] mirrors it
 //! for the scraper.
@@ -60,10 +60,17 @@
 //! Release, and the last one's is followed by an Acquire, so all records through the old series happen before its range
 //! is given back, and the allocator's mutex passes that on to the next series. That one reads what the cells hold, over
 //! all slabs, as its [`Baseline`], before anybody can know it, and subtracts it from then on. Nobody needs to zero
-//! cells that belong to other threads, which is what could not be done without a race.
+//! cells that belong to other threads, which could not be done without a race while somebody records.
 //!
 //! A call site with a literal name keeps its slot in a static, and no one can tell when it is last used. So it pins its
 //! series for ever.
+//!
+//! # Some cells are no sums
+//!
+//! The sampler of a timed series keeps the state of each thread in cells: see [`crate::sampling::block`]. All but its
+//! counts go up and down, and only their thread reads them. There is nothing to subtract from such a state, so these
+//! ranges are zeroed in all slabs before they are used again ([`Pool::lease_zeroed`]). At that moment nobody can write
+//! to them: the last handle of the former series is gone, and nobody knows the new one.
 //!
 //! # Exemplars stand beside the cells
 //!
@@ -81,7 +88,7 @@
 
 mod lease;
 #[cfg(all(test, loom))]
-mod models;
+pub(crate) mod models;
 mod once_box;
 mod pool;
 #[cfg(not(loom))]

@@ -149,12 +149,7 @@ impl Pool {
 
     /// The sum of one cell over all slabs, wrapping.
     pub(crate) fn total(&self, slot: Slot) -> u64 {
-        self.total_of(slot, |value| value)
-    }
-
-    /// The sum over all slabs of what `part` takes of one cell, wrapping.
-    pub(crate) fn total_of(&self, slot: Slot, part: impl Fn(u64) -> u64) -> u64 {
-        self.slabs().fold(part(self.overflow.value(slot)), |sum, slab| sum.wrapping_add(part(slab.value(slot))))
+        self.slabs().fold(self.overflow.value(slot), |sum, slab| sum.wrapping_add(slab.value(slot)))
     }
 
     /// The sum of one cell that holds floats. The order of the slabs is fixed but for new ones at the front that start
