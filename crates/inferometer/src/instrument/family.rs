@@ -7,10 +7,11 @@ use crate::registry::{
     self, Declaration, Declared, RegisterError, Registry, Request, RequestLabels, Series, SliceLabels,
 };
 use crate::storage;
+use crate::sync::OnceLock;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 
 /// Instruments of one kind under one name, told apart by the labels of a [`LabelSet`].
 ///

@@ -2,7 +2,7 @@
 
 use super::series::Series;
 use crate::label::Labels;
-use crate::sync::{Mutex, lock};
+use crate::sync::OnceLock;
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
@@ -31,10 +31,9 @@ impl ByLabels {
 
 /// With keys that nobody outside knows, since label values may come from outside.
 fn hash(labels: &dyn Labels) -> u64 {
-    // A mutex and not a `OnceLock`, whose order ThreadSanitizer cannot see. It is taken under a family's lock only, so a
-    // fork cannot leave it locked.
-    static KEYS: Mutex<Option<RandomState>> = Mutex::new(None);
-    let mut hasher = lock(&KEYS).get_or_insert_with(RandomState::new).build_hasher();
+    // They are made under a family's lock, so a fork cannot leave them half made.
+    static KEYS: OnceLock<RandomState> = OnceLock::new();
+    let mut hasher = KEYS.get_or_init(RandomState::new).build_hasher();
     for i in 0..labels.len() {
         labels.get(i).hash(&mut hasher);
     }

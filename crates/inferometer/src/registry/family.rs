@@ -11,7 +11,7 @@ use super::series::{Series, Store};
 use crate::grid::Grid;
 use crate::label::{Labels, Packed};
 use crate::sampling::Sampling;
-use crate::storage::{POOL, Shape};
+use crate::storage::{OnceBox, POOL, Shape};
 use crate::sync::{Mutex, OnceLock};
 use crate::unit::Unit;
 use crossbeam_utils::CachePadded;
@@ -45,7 +45,7 @@ pub(crate) struct Family {
     /// As [`Sampling::to_bits`] says.
     sampling: AtomicU64,
     /// Since when sections are timed with this histogram.
-    companions: OnceLock<Companions>,
+    companions: OnceBox<Companions>,
     /// How often a label set was refused a series of its own.
     pub(crate) refused: AtomicU64,
     table: Mutex<Table>,
@@ -178,7 +178,7 @@ impl Family {
             max_series: design.max_series,
             shared,
             sampling: AtomicU64::new(design.sampling.unwrap_or_default().to_bits()),
-            companions: OnceLock::new(),
+            companions: OnceBox::new(),
             refused: AtomicU64::new(0),
             table: Mutex::new(Table::default()),
         };
@@ -211,12 +211,11 @@ impl Family {
     /// From now on sections are timed with this histogram.
     pub(crate) fn begin_timing(&self) {
         if self.companions.get().is_none() {
-            let companions = Companions {
+            self.companions.get_or_set(Box::new(Companions {
                 events: format!("{}{EVENTS_SUFFIX}", self.name),
                 samples: format!("{}{SAMPLES_SUFFIX}", self.name),
                 help: Mutex::default(),
-            };
-            let _ = self.companions.set(companions); // somebody else may have been first
+            }));
             self.shared.changed();
         }
     }
@@ -229,7 +228,7 @@ impl Family {
     /// The help text, with what is to be said about the sampling. Allocates when something has changed.
     pub(crate) fn help(&self) -> HelpText<'_> {
         let own = self.description.get().map_or("", |description| description.help.as_str());
-        let Some(companions) = &self.companions.get() else { return HelpText::Own(own) };
+        let Some(companions) = self.companions.get() else { return HelpText::Own(own) };
         let sampling = self.sampling.load(Relaxed);
         let made_of = Some((sampling, !own.is_empty()));
         let mut help = crate::sync::lock(&companions.help);

@@ -9,8 +9,8 @@ use super::timing::{self, Timing};
 use crate::clock;
 use crate::label::Packed;
 use crate::sampling::block::events_between;
-use crate::storage::{Baseline, Lease, POOL, Shape, Slot};
-use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
+use crate::storage::{Baseline, Lease, OnceBox, POOL, Shape, Slot};
+use crate::sync::{Mutex, MutexGuard, lock};
 use crossbeam_utils::CachePadded;
 use std::fmt;
 use std::sync::Arc;
@@ -31,9 +31,9 @@ pub(crate) struct Series {
     started: AtomicU64,
     /// Whether `life` says anything. A scrape takes no lock for a counter that was never removed nor reused.
     eventful: AtomicBool,
-    life: OnceLock<Box<Mutex<Life>>>,
+    life: OnceBox<Mutex<Life>>,
     /// Of a histogram with which sections are timed.
-    timing: OnceLock<Box<Timing>>,
+    timing: OnceBox<Timing>,
 }
 
 /// Where the values are.
@@ -126,9 +126,9 @@ impl Series {
     pub(crate) fn new(family: Arc<Family>, labels: Packed, store: Store, baseline: Baseline) -> Self {
         let exemplars = Exemplars::new(if family.kind == Kind::Histogram { family.width } else { 0 });
         let eventful = !baseline.is_empty();
-        let life = OnceLock::new();
+        let life = OnceBox::new();
         if eventful {
-            life.get_or_init(|| Box::new(Mutex::new(Life { baseline, ..Life::default() })));
+            life.get_or_set(Box::new(Mutex::new(Life { baseline, ..Life::default() })));
         }
         let series = Series {
             family,
@@ -138,7 +138,7 @@ impl Series {
             started: AtomicU64::new(now_millis()),
             eventful: AtomicBool::new(eventful),
             life,
-            timing: OnceLock::new(),
+            timing: OnceBox::new(),
         };
         SERIES.add(series.family.width);
         SERIES_BYTES.add(series.bytes());
@@ -154,19 +154,22 @@ impl Series {
     /// The sampling, when sections are timed with this series.
     #[inline(always)]
     pub(crate) fn timing(&self) -> Option<&Timing> {
-        self.timing.get().map(|timing| &**timing)
+        self.timing.get()
     }
 
     /// The same, begun if need be. `None` when there is no room for its cells.
     pub(crate) fn begin_timing(&self) -> Option<&Timing> {
-        if self.timing.get().is_none() {
-            let shape = Shape { cells: u32::try_from(self.family.width * timing::CELLS).ok()?, float_every: 0 };
-            let lease = POOL.lease_zeroed(shape).ok()?;
-            let timing = Timing::new(&self.family, self.slot()?, lease)?;
-            let _ = self.timing.set(Box::new(timing)); // somebody else may have been first
-            self.family.begin_timing();
-        }
-        let timing = self.timing()?;
+        let timing = match self.timing() {
+            Some(timing) => timing,
+            None => {
+                let shape = Shape { cells: u32::try_from(self.family.width * timing::CELLS).ok()?, float_every: 0 };
+                let lease = POOL.lease_zeroed(shape).ok()?;
+                let timing = Box::new(Timing::new(&self.family, self.slot()?, lease)?);
+                let timing = self.timing.get_or_set(timing);
+                self.family.begin_timing();
+                timing
+            }
+        };
         timing.set_sampling(self.family.sampling()); // it may have been changed meanwhile
         Some(timing)
     }
@@ -199,13 +202,13 @@ impl Series {
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
-        lock(self.life.get_or_init(Box::default))
+        lock(self.life.get().unwrap_or_else(|| self.life.get_or_set(Box::default())))
     }
 
     /// The lock of what happened to the series, when anything did.
     #[cfg(unix)]
     pub(crate) fn mutex(&self) -> Option<&Mutex<Life>> {
-        self.life.get().map(|life| &**life)
+        self.life.get()
     }
 
     /// Takes the series out of the exposition until its values change.

@@ -1,16 +1,13 @@
 //! The synchronisation primitives of the lock-free part: std's, or loom's when the models run (`--cfg loom`).
 //!
-//! Under ThreadSanitizer (`--cfg inferometer_tsan`) a mutex also does what the sanitizer can see: std itself is not
-//! instrumented.
+//! Under ThreadSanitizer (`--cfg inferometer_tsan`) a mutex and a once-lock also do what the sanitizer can see: std itself
+//! is not instrumented.
 //!
 //! The memory orderings that the proof in [`crate::storage`] rests on have a name each, so that every use can be found.
 //! Under loom a test can weaken one of them for itself: the model must then fail, which shows that it can.
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::{
-    OnceLock,
-    atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence},
-};
+pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
@@ -19,12 +16,12 @@ pub(crate) use loom::sync::{
 };
 
 #[cfg(all(not(loom), not(inferometer_tsan)))]
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
 
 #[cfg(inferometer_tsan)]
 mod traced;
 #[cfg(inferometer_tsan)]
-pub(crate) use traced::{Mutex, MutexGuard};
+pub(crate) use traced::{Mutex, MutexGuard, OnceLock};
 
 /// Locks, and goes on with the data when another thread panicked while it held the lock: a panic in one recording
 /// thread must not end the scrape. Every critical section leaves its data whole at each point where it can panic.

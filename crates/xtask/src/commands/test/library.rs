@@ -12,7 +12,7 @@ use crate::workspace::{Build, Workspace};
 const LIBRARIES: [&str; 6] = ["-p", "inferometer", "-p", "inferometer-derive", "-p", "inferometer-prometheus"];
 
 /// Integration tests of the core in which threads meet.
-const THREADED_TESTS: [&str; 3] = ["conservation", "exemplars", "faults_threads"];
+const THREADED_TESTS: [&str; 4] = ["conservation", "exemplars", "faults_threads", "sampling"];
 
 /// The sanitizer's runtime comes with the compiler for this target.
 const SANITIZED_TARGET: &str = "x86_64-unknown-linux-gnu";
