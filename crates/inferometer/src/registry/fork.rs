@@ -83,7 +83,7 @@ fn hold(registry: Arc<Inner>) -> HeldRegistry {
     let tables: Vec<_> = families.iter().map(|family| lock_for_ever(family.mutex())).collect();
     // A scrape holds these without the locks above.
     let series: Vec<_> = tables.iter().map(|table| table.series()).collect();
-    let lives = series.iter().flat_map(|list| list.iter()).filter_map(|series| series.mutex());
+    let lives = series.iter().flat_map(|list| list.iter()).map(|series| series.mutex());
     let lives = lives.map(lock_for_ever).collect();
     HeldRegistry {
         _lives: lives,

@@ -202,13 +202,13 @@ impl Series {
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
-        lock(self.life.get().unwrap_or_else(|| self.life.get_or_set(Box::default())))
+        lock(self.mutex())
     }
 
-    /// The lock of what happened to the series, when anything did.
-    #[cfg(unix)]
-    pub(crate) fn mutex(&self) -> Option<&Mutex<Life>> {
-        self.life.get()
+    /// The lock of what happened to the series. A fork takes it whether or not anything did: else a scrape could make it
+    /// and lock it at that moment, and in the child it would stay locked.
+    pub(super) fn mutex(&self) -> &Mutex<Life> {
+        self.life.get().unwrap_or_else(|| self.life.get_or_set(Box::default()))
     }
 
     /// Takes the series out of the exposition until its values change.
