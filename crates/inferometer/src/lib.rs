@@ -78,6 +78,22 @@
 //! the trace of a request that was slow. With the feature `tracing`, `record_with_current_span` takes them from the
 //! current OpenTelemetry or `tracing` span.
 //!
+//! # What it says about itself
+//!
+//! The global registry has these of the crate's own, over all registries of the process:
+//!
+//! | metric | what it is |
+//! |---|---|
+//! | `inferometer_overhead_seconds_total` | what recording has cost: calls at what one costs where it is made, samples as measured; without gauges and look-ups of labels |
+//! | `inferometer_recording_cpu_seconds_total` | processor time of the threads that record, each since its first record (Linux, Android, FreeBSD) |
+//! | `inferometer_overhead_ratio` | the former over the latter, since the start; their rates give it for any time |
+//! | `inferometer_budget_infeasible{series}` | 1 for a series whose sections come too fast for the budget |
+//! | `inferometer_memory_bytes{kind}` | `cells`, `series` (with their labels), `exemplars` |
+//! | `inferometer_series`, `inferometer_threads` | how many there are now |
+//! | `inferometer_series_dropped_total{family}` | records whose labels were past a family's limit, and went to `other` |
+//! | `inferometer_invalid_observations_total`, `inferometer_records_dropped_total`, `inferometer_exemplars_dropped_total`, `inferometer_clock_anomalies_total` | what was not recorded, and when the clock went wrong |
+//! | `inferometer_build_info{version}` | 1 |
+//!
 //! # Limits
 //!
 //! * 64-bit atomics are required.
