@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use inferometer_e2e::client::{Client, Completion};
 use inferometer_e2e::engine::Engine;
-use inferometer_e2e::exposition::Scrape;
+use inferometer_e2e::exposition::{Labels, Scrape};
 use inferometer_e2e::{promtool, wait};
 use serde_json::json;
 
 /// Every family of the engine, each with the number of its histograms' labels besides `le`.
-const HISTOGRAMS: [&str; 9] = [
+const HISTOGRAMS: [&str; 10] = [
     "inference_time_to_first_token_seconds",
     "inference_inter_token_latency_seconds",
     "inference_time_per_output_token_seconds",
@@ -23,7 +23,11 @@ const HISTOGRAMS: [&str; 9] = [
     "inference_request_decode_seconds",
     "inference_step_seconds",
     "inference_batch_size",
+    "inference_host_stage_seconds",
 ];
+
+/// The stages of the engine's thread and of those that compute for it, and of the front end's.
+const STAGES: [&str; 7] = ["schedule", "prepare", "forward", "sample", "hand_out", "detokenize", "stream"];
 
 /// One engine at a time: two of them would only slow each other down.
 static ONE_ENGINE: Mutex<()> = Mutex::new(());
@@ -121,6 +125,13 @@ fn the_first_scrape_has_every_family_at_zero_and_promtool_accepts_it() {
     for name in counters {
         assert_eq!(scrape.types.get(name).map(String::as_str), Some("counter"), "{name}");
         assert_eq!(counter(&scrape, name, &[]), 0, "{name}");
+    }
+    for stage in STAGES {
+        for name in ["inference_host_stage_seconds_events_total", "inference_host_stage_seconds_samples_total"] {
+            let of_stage = |(labels, value): (&Labels, f64)| (labels["stage"] == stage).then_some(value);
+            let values: Vec<f64> = scrape.series(name).filter_map(of_stage).collect();
+            assert_eq!(values, [0.0], "{name} {stage}");
+        }
     }
     for name in ["inference_requests_running", "inference_requests_waiting"] {
         assert_eq!(scrape.types.get(name).map(String::as_str), Some("gauge"), "{name}");
@@ -236,6 +247,60 @@ fn the_metrics_are_what_the_clients_saw() {
     assert!(watched.most_waiting > 0.0, "{watched:?}");
     assert!(watched.generated.len() > 5, "generated tokens do not move while they are generated: {watched:?}");
     promtool::check(&engine.page().1).expect("promtool has nothing to say");
+}
+
+#[test]
+fn each_stage_is_counted_exactly_and_timed_within_the_budget() {
+    let _alone = alone();
+    let Some(engine) = Engine::start(&[]) else { return };
+    let started = Instant::now();
+    let api = engine.api.as_str();
+    let (tokens, chunks) = thread::scope(|scope| {
+        let whole = scope.spawn(|| Client::new().complete(api, "Ships are", 16).expect("it is answered"));
+        let mut stream = Client::new().stream(api, "Tell me about the sea.", 24).expect("it is taken");
+        let (mut tokens, mut chunks) = (0, 0);
+        while let Some(event) = stream.event().expect("the stream goes on") {
+            chunks += 1;
+            tokens = event["usage"]["completion_tokens"].as_u64().unwrap_or(tokens);
+        }
+        (tokens + whole.join().expect("a client does not panic").completion_tokens, chunks)
+    });
+    let scrape = engine.settled();
+    let wall = started.elapsed().as_secs_f64();
+
+    const FAMILY: &str = "inference_host_stage_seconds";
+    let of = |part: &str, stage| scrape.sum(&format!("{FAMILY}_{part}"), &[("stage", stage)]);
+    let events = |stage| of("events_total", stage) as u64;
+    let steps = count(&scrape, "inference_step_seconds");
+    assert!(steps > 0 && chunks > 3, "{steps} steps, {chunks} chunks");
+    // The prompts are short, so each is one forward pass.
+    for (stage, due) in [
+        ("schedule", steps),
+        ("prepare", tokens),
+        ("forward", tokens),
+        ("sample", tokens),
+        ("hand_out", steps),
+        ("detokenize", tokens),
+        ("stream", chunks),
+    ] {
+        assert_eq!(events(stage), due, "{stage}");
+    }
+
+    // What was timed stands for all, and lies within the test.
+    let threads = thread::available_parallelism().map_or(1, usize::from) as f64;
+    for stage in STAGES {
+        let samples = of("samples_total", stage) as u64;
+        assert!((1..=events(stage)).contains(&samples), "{samples} samples of {stage}");
+        assert!(of("count", stage) as u64 >= samples, "{stage}");
+        let seconds = of("sum", stage);
+        assert!(seconds > 0.0 && seconds < threads * wall, "{seconds} s of {stage} in {wall} s");
+    }
+    // On a real model, the model is what takes the time; a timer around something else would not show it.
+    let (forward, step_seconds) = (of("sum", "forward"), total(&scrape, "inference_step_seconds"));
+    assert!(forward > 0.5 * step_seconds, "{forward} s of forward passes in {step_seconds} s of steps");
+
+    let overhead = engine.scrape().sum("inferometer_overhead_seconds_total", &[]);
+    assert!(overhead > 0.0 && overhead < 0.01 * step_seconds, "{overhead} s of recording in {step_seconds} s of steps");
 }
 
 #[test]

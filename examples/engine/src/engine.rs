@@ -12,15 +12,15 @@ use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bo
 use crate::model::SharedModel;
 use crate::request::Request;
 use crate::scheduler::{Progress, Scheduler, SchedulerConfig};
-use crate::telemetry::{Arrivals, RejectReason, Telemetry};
+use crate::telemetry::{FrontEnd, RejectReason, Telemetry};
 
 /// Puts requests into the queue. Cheap to clone; one for each part of a front end.
 #[derive(Debug, Clone)]
-pub struct Submitter<A> {
+pub struct Submitter<F> {
     queue: Sender<Request>,
     /// Gone as soon as the scheduler is, even if its thread panicked.
     scheduler: Weak<()>,
-    arrivals: A,
+    telemetry: F,
 }
 
 /// Why a request did not get into the queue.
@@ -34,17 +34,17 @@ pub enum SubmitError {
     Stopped,
 }
 
-impl<A: Arrivals> Submitter<A> {
+impl<F: FrontEnd> Submitter<F> {
     /// Queues a request, or refuses it at once.
     pub fn submit(&self, request: Request) -> Result<(), SubmitError> {
         // Counted before it is queued: the engine may take it before `try_send` returns.
-        self.arrivals.request_arrived();
+        self.telemetry.request_arrived();
         self.queue.try_send(request).map_err(|error| {
             let (reason, error) = match error {
                 TrySendError::Full(_) => (RejectReason::QueueFull, SubmitError::Full),
                 TrySendError::Disconnected(_) => (RejectReason::ShuttingDown, SubmitError::Stopped),
             };
-            self.arrivals.request_rejected(reason);
+            self.telemetry.request_rejected(reason);
             error
         })
     }
@@ -58,6 +58,11 @@ impl<A: Arrivals> Submitter<A> {
     pub fn waiting(&self) -> usize {
         self.queue.len()
     }
+
+    /// What records.
+    pub fn telemetry(&self) -> &F {
+        &self.telemetry
+    }
 }
 
 /// A queue and the decode loop behind it, not yet on any thread. A bench drives the loop itself with
@@ -66,10 +71,10 @@ pub fn engine<T: Telemetry>(
     model: SharedModel,
     config: SchedulerConfig,
     telemetry: T,
-) -> (Submitter<T::Arrivals>, Scheduler<T>) {
+) -> (Submitter<T::FrontEnd>, Scheduler<T>) {
     let (sender, receiver) = bounded(config.queue);
     let alive = Arc::new(());
-    let submitter = Submitter { queue: sender, scheduler: Arc::downgrade(&alive), arrivals: telemetry.arrivals() };
+    let submitter = Submitter { queue: sender, scheduler: Arc::downgrade(&alive), telemetry: telemetry.front_end() };
     (submitter, Scheduler::new(model, config, receiver, telemetry, alive))
 }
 
@@ -86,7 +91,7 @@ pub fn spawn<T: Telemetry>(
     model: SharedModel,
     config: SchedulerConfig,
     telemetry: T,
-) -> io::Result<(Submitter<T::Arrivals>, EngineThread)> {
+) -> io::Result<(Submitter<T::FrontEnd>, EngineThread)> {
     let (submitter, scheduler) = engine(model, config, telemetry);
     let (stop, stopped) = bounded(0);
     let thread = thread::Builder::new().name("engine".to_owned()).spawn(move || run(scheduler, &stopped))?;

@@ -13,7 +13,7 @@
 //! scheduler   the decode loop, generic over its telemetry               -> model/  sampling  telemetry/
 //! model/      one trait; a GGUF file, or pseudo-random weights          fetch  sha256  threads
 //! tokenizer/  from the model's file; chat: its template
-//! telemetry/  the trait, nothing (NoTelemetry), everything (Instrumented), and the figures read back
+//! telemetry/  the traits, nothing (NoTelemetry), everything (Instrumented), and the figures read back
 //! ```
 //!
 //! Requests go from the front end to the engine through one bounded queue and tokens come back through one channel a

@@ -141,7 +141,8 @@ pub(crate) fn seconds(value: Option<f64>) -> String {
         None => "-".to_owned(),
         Some(s) if s >= 1.0 => format!("{s:.2} s"),
         Some(s) if s >= 0.001 => format!("{:.1} ms", s * 1e3),
-        Some(s) => format!("{:.0} us", s * 1e6),
+        Some(s) if s >= 0.000_001 || s == 0.0 => format!("{:.0} us", s * 1e6),
+        Some(s) => format!("{:.0} ns", s * 1e9),
     }
 }
 

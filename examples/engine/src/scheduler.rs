@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, TryRecvError};
 use rayon::prelude::*;
 
-use crate::model::{ModelError, Sequence, SharedModel};
+use crate::model::{self, ModelError, Sequence, SharedModel};
 use crate::request::{Event, FinishReason, Request};
 use crate::sampling::Sampler;
-use crate::telemetry::{Finished, FirstToken, Scheduled, StepStats, Telemetry};
+use crate::telemetry::{Finished, FirstToken, Scheduled, Stage, Stages, StepStats, Telemetry};
 
 /// A prompt goes through the model in pieces of this many tokens, all in one step. The matrix of attention scores
 /// grows with the piece times the context, and a whole prompt of thousands of tokens would take gigabytes.
@@ -52,7 +52,7 @@ pub enum Progress {
     Stepped,
     /// Nothing runs and nothing waits.
     Idle,
-    /// Nothing runs, nothing waits, and nobody is left who could submit a request.
+    /// The same, and nobody is left who could submit a request.
     Closed,
 }
 
@@ -133,10 +133,19 @@ impl<T: Telemetry> Scheduler<T> {
             Some(end) => end,
             None => self.now(),
         };
+        // Looked at first, so that a round with nothing to schedule does not count as one.
+        let next = match self.running.is_empty().then(|| self.queue.try_recv()) {
+            Some(Err(TryRecvError::Empty)) => return Progress::Idle,
+            Some(Err(TryRecvError::Disconnected)) => return Progress::Closed,
+            Some(Ok(request)) => Some(request),
+            None => None,
+        };
+        let timer = self.telemetry.begin(Stage::Schedule);
         self.release_cancelled(begin);
-        let closed = self.admit(begin);
+        self.admit(begin, next);
+        drop(timer);
         if self.running.is_empty() {
-            return if closed { Progress::Closed } else { Progress::Idle };
+            return Progress::Idle;
         }
 
         self.advance();
@@ -151,7 +160,9 @@ impl<T: Telemetry> Scheduler<T> {
             // Before the tokens go out, so that whoever has an answer finds it in the metrics.
             self.telemetry.step(&stats);
         }
+        let timer = self.telemetry.begin(Stage::HandOut);
         self.hand_out(end);
+        drop(timer);
         Progress::Stepped
     }
 
@@ -167,15 +178,11 @@ impl<T: Telemetry> Scheduler<T> {
         });
     }
 
-    /// Fills the free places from the queue. Returns whether the queue is empty for good.
-    fn admit(&mut self, begin: Instant) -> bool {
+    /// Fills the free places with the request that was taken from the queue already, if there is one, and from the queue.
+    fn admit(&mut self, begin: Instant, mut next: Option<Request>) {
         let mut prompt_tokens = 0;
         while self.running.len() < self.config.max_running && prompt_tokens < self.config.max_prefill_tokens {
-            let request = match self.queue.try_recv() {
-                Ok(request) => request,
-                Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Disconnected) => return true,
-            };
+            let Some(request) = next.take().or_else(|| self.queue.try_recv().ok()) else { return };
             if request.events.is_closed() {
                 self.dismiss(&request, begin, FinishReason::Abort);
                 continue;
@@ -189,8 +196,10 @@ impl<T: Telemetry> Scheduler<T> {
                     continue;
                 }
             };
+            // It may have arrived since the step began.
+            let scheduled = begin.max(request.arrived);
             self.telemetry.request_scheduled(&Scheduled {
-                queued: begin.saturating_duration_since(request.arrived),
+                queued: scheduled.saturating_duration_since(request.arrived),
                 prompt_tokens: request.prompt.len(),
             });
             prompt_tokens += request.prompt.len();
@@ -202,12 +211,11 @@ impl<T: Telemetry> Scheduler<T> {
                 position: 0,
                 last_token: 0,
                 generated: 0,
-                scheduled: begin,
+                scheduled,
                 first_token: None,
                 outcome: None,
             });
         }
-        false
     }
 
     /// Ends a request that never ran.
@@ -225,8 +233,8 @@ impl<T: Telemetry> Scheduler<T> {
     ///
     /// Sequences are spread over the threads, not the parts of one sequence: see [`crate::threads`].
     fn advance(&mut self) {
-        let end_tokens = &self.config.end_tokens;
-        let advance = |running: &mut Running| running.outcome = Some(running.advance(end_tokens));
+        let (end_tokens, stages) = (&self.config.end_tokens, &self.telemetry);
+        let advance = |running: &mut Running| running.outcome = Some(running.advance(end_tokens, stages));
         if self.running.len() > 1 && rayon::current_num_threads() > 1 {
             self.running.par_iter_mut().with_max_len(1).for_each(advance);
         } else {
@@ -314,13 +322,13 @@ impl<T: Telemetry> Scheduler<T> {
 
 impl Running {
     /// Runs the model for the next token.
-    fn advance(&mut self, end_tokens: &[u32]) -> Outcome {
+    fn advance(&mut self, end_tokens: &[u32], stages: &impl Stages) -> Outcome {
         let prefilled = self.request.prompt.len();
-        let run = if prefilled > 0 { self.prefill() } else { self.forward(&[self.last_token]) };
+        let run = if prefilled > 0 { self.prefill(stages) } else { self.forward(&[self.last_token], stages) };
         if let Err(error) = run {
             return Outcome::Failed(error.to_string());
         }
-        let Some(token) = self.sampler.sample(&self.logits) else {
+        let Some(token) = stages.time(Stage::Sample, || self.sampler.sample(&self.logits)) else {
             return Outcome::Failed("the model returned no usable logits".to_owned());
         };
         self.last_token = token;
@@ -336,13 +344,14 @@ impl Running {
     }
 
     /// Takes the prompt, which is not needed again.
-    fn prefill(&mut self) -> Result<(), ModelError> {
+    fn prefill(&mut self, stages: &impl Stages) -> Result<(), ModelError> {
         let prompt = std::mem::take(&mut self.request.prompt);
-        prompt.chunks(PREFILL_PIECE).try_for_each(|piece| self.forward(piece))
+        prompt.chunks(PREFILL_PIECE).try_for_each(|piece| self.forward(piece, stages))
     }
 
-    fn forward(&mut self, tokens: &[u32]) -> Result<(), ModelError> {
-        self.sequence.forward(tokens, self.position, &mut self.logits)?;
+    fn forward(&mut self, tokens: &[u32], stages: &impl Stages) -> Result<(), ModelError> {
+        let input = stages.time(Stage::Prepare, || model::input(tokens))?;
+        stages.time(Stage::Forward, || self.sequence.forward(&input, self.position, &mut self.logits))?;
         self.position += tokens.len();
         Ok(())
     }

@@ -79,6 +79,10 @@ fn it_answers_its_own_load_and_reports_what_the_metrics_say() {
         Program::start(&["--requests", "20", "--max-tokens", "9", "--report", report_path, "--max-running", "4"]);
     let metrics = line_after(&mut output, "metrics: ");
     let api = line_after(&mut output, "listening: ");
+    line_after(&mut output, "stages      of the time in steps");
+    let sampled = line_after(&mut output, "sample ");
+    assert!(sampled.ends_with(" of 180 timed"), "{sampled}");
+    line_after(&mut output, "account ");
     line_after(&mut output, "clients     20 answered, 0 failed");
 
     let scrape = get(&metrics);
@@ -94,6 +98,18 @@ fn it_answers_its_own_load_and_reports_what_the_metrics_say() {
     let report: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
     assert_eq!(report["figures"]["generated_tokens"], 180);
     assert_eq!(report["load"]["completion_tokens"], 180);
+    let stages = report["figures"]["stages"].as_array().expect("an array");
+    assert_eq!(stages.len(), 7, "{stages:?}");
+    for stage in stages {
+        let labels = format!("{{model_name=\"random-tiny\",engine=\"0\",stage={}}}", stage["stage"]);
+        let of = |part: &str| sample(&scrape, &format!("inference_host_stage_seconds_{part}{labels}"));
+        let said = |field: &str| stage[field].as_f64().expect("a number");
+        assert_eq!(of("events_total"), said("events"), "{stage}");
+        assert!(said("samples") >= 1.0 && said("mean_seconds") > 0.0 && said("share_of_steps") > 0.0, "{stage}");
+    }
+    let overhead = report["figures"]["account"]["overhead_seconds"].as_f64().expect("a number");
+    let steps = report["figures"]["step_seconds"].as_f64().expect("a number");
+    assert!(overhead > 0.0 && overhead < steps, "{overhead} s of recording in {steps} s of steps");
     let sum = format!("inference_time_to_first_token_seconds_sum{labels}");
     assert!(report["figures"]["time_to_first_token"]["p50_seconds"].as_f64().expect("a number") > 0.0);
     assert!(sample(&scrape, &sum) > 0.0);

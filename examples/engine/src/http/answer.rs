@@ -10,9 +10,10 @@ use futures_util::stream::{self, Stream};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::ApiError;
+use super::{ApiError, Server};
 use crate::request::{Event, FinishReason};
-use crate::tokenizer::{Detokenizer, Tokenizer};
+use crate::telemetry::{FrontEnd, Stage};
+use crate::tokenizer::Detokenizer;
 
 /// Which endpoint's form the answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,17 +48,16 @@ impl Style {
 
 /// An answer under way. Dropping it cancels the request.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Answer<F> {
+    pub(super) server: Arc<Server<F>>,
     pub(super) style: Style,
     pub(super) id: String,
     pub(super) created: u64,
-    pub(super) model: String,
     pub(super) prompt_tokens: usize,
-    pub(super) tokenizer: Arc<Tokenizer>,
     pub(super) events: UnboundedReceiver<Event>,
 }
 
-impl Answer {
+impl<F: FrontEnd> Answer<F> {
     /// Waits for the end.
     pub(super) async fn into_whole(mut self) -> Result<Json<Value>, ApiError> {
         let mut detokenizer = Detokenizer::new();
@@ -65,7 +65,7 @@ impl Answer {
         loop {
             match self.events.recv().await {
                 Some(Event::Token(token)) => {
-                    text.push_str(&detokenizer.push(self.tokenizer.piece(token)));
+                    text.push_str(&self.text(&mut detokenizer, token));
                 }
                 Some(Event::Finished { reason: FinishReason::Abort, .. }) => return Err(ApiError::stopped()),
                 Some(Event::Finished { reason, generated }) => {
@@ -76,6 +76,21 @@ impl Answer {
                 None => return Err(engine_died()),
             }
         }
+    }
+
+    /// What has become complete with a token.
+    fn text(&self, detokenizer: &mut Detokenizer, token: u32) -> String {
+        let tokenizer = &self.server.loaded.tokenizer;
+        self.telemetry().time(Stage::Detokenize, || detokenizer.push(tokenizer.piece(token)))
+    }
+
+    /// A chunk as it is sent.
+    fn written(&self, chunk: impl FnOnce() -> Value) -> String {
+        self.telemetry().time(Stage::Stream, || chunk().to_string())
+    }
+
+    fn telemetry(&self) -> &F {
+        self.server.submitter.telemetry()
     }
 
     fn whole(&self, text: &str, reason: FinishReason, generated: usize) -> Value {
@@ -95,7 +110,7 @@ impl Answer {
         let mut ready = VecDeque::new();
         if self.style == Style::Chat {
             // The API's first chunk names the speaker and says nothing.
-            ready.push_back(self.chunk(Some(""), None, true).to_string());
+            ready.push_back(self.written(|| self.chunk(Some(""), None, true)));
         }
         let state = Streaming { answer: self, detokenizer: Detokenizer::new(), ready, include_usage, done: false };
         let events = stream::unfold(state, |mut state| async move {
@@ -142,7 +157,7 @@ impl Answer {
             "id": self.id,
             "object": self.style.object(stream),
             "created": self.created,
-            "model": self.model,
+            "model": self.server.info().name,
         })
     }
 
@@ -155,8 +170,8 @@ impl Answer {
     }
 }
 
-struct Streaming {
-    answer: Answer,
+struct Streaming<F> {
+    answer: Answer<F>,
     detokenizer: Detokenizer,
     /// Events to send before the engine is asked for more.
     ready: VecDeque<String>,
@@ -164,7 +179,7 @@ struct Streaming {
     done: bool,
 }
 
-impl Streaming {
+impl<F: FrontEnd> Streaming<F> {
     async fn next(&mut self) -> Option<String> {
         loop {
             if let Some(data) = self.ready.pop_front() {
@@ -175,19 +190,19 @@ impl Streaming {
             }
             match self.answer.events.recv().await {
                 Some(Event::Token(token)) => {
-                    let text = self.detokenizer.push(self.answer.tokenizer.piece(token));
+                    let text = self.answer.text(&mut self.detokenizer, token);
                     // Half a character, or an end token: there is nothing to show yet.
                     if !text.is_empty() {
-                        self.ready.push_back(self.answer.chunk(Some(&text), None, false).to_string());
+                        self.send(|answer| answer.chunk(Some(&text), None, false));
                     }
                 }
                 Some(Event::Finished { reason: FinishReason::Abort, .. }) => self.fail(&ApiError::stopped()),
                 Some(Event::Finished { reason, generated }) => {
                     let rest = std::mem::take(&mut self.detokenizer).finish();
                     let rest = (!rest.is_empty()).then_some(rest.as_str());
-                    self.ready.push_back(self.answer.chunk(rest, Some(reason), false).to_string());
+                    self.send(|answer| answer.chunk(rest, Some(reason), false));
                     if self.include_usage {
-                        self.ready.push_back(self.answer.usage_chunk(generated).to_string());
+                        self.send(|answer| answer.usage_chunk(generated));
                     }
                     self.end();
                 }
@@ -197,9 +212,13 @@ impl Streaming {
         }
     }
 
+    fn send(&mut self, chunk: impl FnOnce(&Answer<F>) -> Value) {
+        self.ready.push_back(self.answer.written(|| chunk(&self.answer)));
+    }
+
     /// The status has long been sent, so the error travels as an event.
     fn fail(&mut self, error: &ApiError) {
-        self.ready.push_back(error.body().to_string());
+        self.send(|_| error.body());
         self.end();
     }
 

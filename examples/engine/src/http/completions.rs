@@ -11,13 +11,13 @@ use super::answer::{Answer, Style};
 use super::wire::{ChatRequest, Common, CompletionRequest, Prompt, parse};
 use super::{ApiError, Server, unix_seconds};
 use crate::request::Request;
-use crate::telemetry::Arrivals;
+use crate::telemetry::FrontEnd;
 
 type Body = Result<Bytes, BytesRejection>;
 
 /// `POST /v1/completions`.
-pub(super) async fn completions<A: Arrivals>(
-    State(server): State<Arc<Server<A>>>,
+pub(super) async fn completions<F: FrontEnd>(
+    State(server): State<Arc<Server<F>>>,
     body: Body,
 ) -> Result<Response, ApiError> {
     let body = received(body)?;
@@ -38,7 +38,7 @@ pub(super) async fn completions<A: Arrivals>(
 }
 
 /// `POST /v1/chat/completions`.
-pub(super) async fn chat<A: Arrivals>(State(server): State<Arc<Server<A>>>, body: Body) -> Result<Response, ApiError> {
+pub(super) async fn chat<F: FrontEnd>(State(server): State<Arc<Server<F>>>, body: Body) -> Result<Response, ApiError> {
     let body = received(body)?;
     let request: ChatRequest = parse(&body)?;
     request.common.check(&server.info().name)?;
@@ -57,12 +57,12 @@ fn received(body: Body) -> Result<Bytes, ApiError> {
     body.map_err(|rejection| ApiError::new(rejection.status(), rejection.body_text()))
 }
 
-fn encode<A: Arrivals>(server: &Server<A>, text: &str) -> Result<Vec<u32>, ApiError> {
+fn encode<F: FrontEnd>(server: &Server<F>, text: &str) -> Result<Vec<u32>, ApiError> {
     server.loaded.tokenizer.encode(text).map_err(|error| ApiError::internal(error.to_string()))
 }
 
-async fn answer<A: Arrivals>(
-    server: &Server<A>,
+async fn answer<F: FrontEnd>(
+    server: &Arc<Server<F>>,
     common: &Common,
     prompt: Vec<u32>,
     style: Style,
@@ -85,12 +85,11 @@ async fn answer<A: Arrivals>(
     server.submitter.submit(request)?;
 
     let answer = Answer {
+        server: Arc::clone(server),
         style,
         id: format!("{}-{}-{number}", style.id_prefix(), server.started),
         created: unix_seconds(),
-        model: info.name.clone(),
         prompt_tokens,
-        tokenizer: Arc::clone(&server.loaded.tokenizer),
         events,
     };
     let delivery = common.delivery();

@@ -19,16 +19,16 @@ pub use error::ApiError;
 
 use crate::engine::Submitter;
 use crate::model::{Loaded, ModelInfo};
-use crate::telemetry::Arrivals;
+use crate::telemetry::FrontEnd;
 
 /// Prompts are bounded by the context; a body larger than this cannot hold one that fits.
 const MAX_BODY: usize = 1 << 20;
 
 /// What the handlers share.
 #[derive(Debug)]
-struct Server<A> {
+struct Server<F> {
     loaded: Loaded,
-    submitter: Submitter<A>,
+    submitter: Submitter<F>,
     /// The answer's length where the request does not say.
     default_max_tokens: usize,
     started: u64,
@@ -36,7 +36,7 @@ struct Server<A> {
     next: AtomicU64,
 }
 
-impl<A: Arrivals> Server<A> {
+impl<F: FrontEnd> Server<F> {
     fn info(&self) -> &ModelInfo {
         self.loaded.model.info()
     }
@@ -47,13 +47,13 @@ impl<A: Arrivals> Server<A> {
 }
 
 /// The API over a running engine.
-pub fn router<A: Arrivals>(loaded: Loaded, submitter: Submitter<A>, default_max_tokens: usize) -> Router {
+pub fn router<F: FrontEnd>(loaded: Loaded, submitter: Submitter<F>, default_max_tokens: usize) -> Router {
     let server = Server { loaded, submitter, default_max_tokens, started: unix_seconds(), next: AtomicU64::new(1) };
     Router::new()
-        .route("/health", get(health::<A>))
-        .route("/v1/models", get(models::<A>))
-        .route("/v1/completions", post(completions::completions::<A>))
-        .route("/v1/chat/completions", post(completions::chat::<A>))
+        .route("/health", get(health::<F>))
+        .route("/v1/models", get(models::<F>))
+        .route("/v1/completions", post(completions::completions::<F>))
+        .route("/v1/chat/completions", post(completions::chat::<F>))
         .fallback(async || ApiError::not_found("there is no such path".to_owned()))
         .method_not_allowed_fallback(async || {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method".to_owned())
@@ -63,14 +63,14 @@ pub fn router<A: Arrivals>(loaded: Loaded, submitter: Submitter<A>, default_max_
 }
 
 /// 200 while the engine takes requests; 503 once it has stopped, so that a load balancer looks elsewhere.
-async fn health<A: Arrivals>(State(server): State<Arc<Server<A>>>) -> impl IntoResponse {
+async fn health<F: FrontEnd>(State(server): State<Arc<Server<F>>>) -> impl IntoResponse {
     let (status, word) =
         if server.submitter.is_open() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "stopped") };
     let waiting = server.submitter.waiting();
     (status, Json(serde_json::json!({ "status": word, "waiting": waiting })))
 }
 
-async fn models<A: Arrivals>(State(server): State<Arc<Server<A>>>) -> impl IntoResponse {
+async fn models<F: FrontEnd>(State(server): State<Arc<Server<F>>>) -> impl IntoResponse {
     let info = server.info();
     Json(serde_json::json!({
         "object": "list",

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use inferometer::Registry;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -10,12 +11,16 @@ use crate::client::{self, Events, read, send};
 use crate::engine::{EngineThread, spawn};
 use crate::model::{ModelSpec, load};
 use crate::scheduler::SchedulerConfig;
-use crate::telemetry::NoTelemetry;
+use crate::telemetry::{Instrumented, NoTelemetry, Telemetry};
 
 /// A server on a port of its own over the tiny random model; the thread's guard stops the engine.
 async fn serve(config: SchedulerConfig) -> (SocketAddr, EngineThread) {
+    serve_with(config, NoTelemetry).await
+}
+
+async fn serve_with(config: SchedulerConfig, telemetry: impl Telemetry) -> (SocketAddr, EngineThread) {
     let loaded = load(&ModelSpec::RandomTiny).expect("loads");
-    let (submitter, thread) = spawn(loaded.model.clone(), config, NoTelemetry).expect("a thread");
+    let (submitter, thread) = spawn(loaded.model.clone(), config, telemetry).expect("a thread");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("an address");
     let router = router(loaded, submitter, 5);
@@ -74,6 +79,30 @@ async fn a_stream_says_what_the_whole_answer_says() {
     assert_eq!(whole["usage"]["completion_tokens"], chat.completion_tokens);
     assert_eq!(chat.finish_reason, "length");
     assert!(chat.first_text.is_some());
+}
+
+#[tokio::test]
+async fn each_token_is_made_text_once_and_each_chunk_is_written_once() {
+    let (address, _engine) = serve_with(SchedulerConfig::default(), Instrumented::new("http-stages")).await;
+    let events = |stage| {
+        let labels = [("model_name", "http-stages"), ("stage", stage)];
+        Registry::global().snapshot().counter("inference_host_stage_seconds_events_total", &labels)
+    };
+    let mut ask = json!({ "messages": [{ "role": "user", "content": "hi" }], "max_tokens": 12, "stream": true });
+    let response = send(address, Method::POST, "/v1/chat/completions", ask.to_string()).await.expect("an answer");
+    let mut stream = Events::new(response).await.expect("a stream");
+    let mut chunks = 0;
+    while stream.next().await.expect("reads").is_some_and(|data| data != "[DONE]") {
+        chunks += 1;
+    }
+    // One says who speaks and one why it ends; a token that ends in the middle of a character has none.
+    assert!((3..=14).contains(&chunks), "{chunks} chunks");
+    assert_eq!((events("detokenize"), events("stream")), (Some(12), Some(chunks)));
+
+    ask["stream"] = false.into();
+    let (status, body) = post(address, "/v1/chat/completions", ask).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!((events("detokenize"), events("stream")), (Some(24), Some(chunks)));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, Storage, Tensor};
+use candle_core::{CpuStorage, Device, Storage, Tensor};
 use serde::Serialize;
 
 pub use load::{LoadError, Loaded, ModelSpec, load};
@@ -24,9 +24,14 @@ pub trait Model: Send + Sync + fmt::Debug {
 
 /// One sequence's state: its key-value cache.
 pub trait Sequence: Send {
-    /// Appends `tokens`, of which the first stands at `position`, and writes the logits of the token that follows
-    /// them to `logits`, whose length becomes the vocabulary's.
-    fn forward(&mut self, tokens: &[u32], position: usize, logits: &mut Vec<f32>) -> Result<(), ModelError>;
+    /// Appends the tokens of an [`input`], of which the first stands at `position`, and writes the logits of the token
+    /// that follows them to `logits`, whose length becomes the vocabulary's.
+    fn forward(&mut self, input: &Tensor, position: usize, logits: &mut Vec<f32>) -> Result<(), ModelError>;
+}
+
+/// What a forward pass takes: these tokens, as a batch of one sequence.
+pub fn input(tokens: &[u32]) -> Result<Tensor, ModelError> {
+    Ok(Tensor::new(tokens, &Device::Cpu)?.unsqueeze(0)?)
 }
 
 /// Facts about a model, read from the model.

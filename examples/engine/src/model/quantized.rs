@@ -66,8 +66,7 @@ impl Model for QuantizedLlama {
 struct QuantizedSequence(ModelWeights);
 
 impl Sequence for QuantizedSequence {
-    fn forward(&mut self, tokens: &[u32], position: usize, logits: &mut Vec<f32>) -> Result<(), ModelError> {
-        let input = Tensor::new(tokens, &Device::Cpu)?.unsqueeze(0)?;
-        copy_logits(&self.0.forward(&input, position)?, logits)
+    fn forward(&mut self, input: &Tensor, position: usize, logits: &mut Vec<f32>) -> Result<(), ModelError> {
+        copy_logits(&self.0.forward(input, position)?, logits)
     }
 }

@@ -125,15 +125,15 @@ struct RandomSequence {
 }
 
 impl Sequence for RandomSequence {
-    fn forward(&mut self, tokens: &[u32], position: usize, logits: &mut Vec<f32>) -> Result<(), ModelError> {
-        let input = Tensor::new(tokens, &Device::Cpu)?.unsqueeze(0)?;
-        copy_logits(&self.weights.forward(&input, position, &mut self.cache)?, logits)
+    fn forward(&mut self, input: &Tensor, position: usize, logits: &mut Vec<f32>) -> Result<(), ModelError> {
+        copy_logits(&self.weights.forward(input, position, &mut self.cache)?, logits)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::input;
 
     /// A prompt in one piece, in two pieces, and token by token gives the same logits, and so does a second sequence:
     /// caches are neither shared nor lost.
@@ -144,17 +144,17 @@ mod tests {
         let mut whole = Vec::new();
         let mut pieces = Vec::new();
         let mut one = model.new_sequence().expect("a sequence");
-        one.forward(&prompt, 0, &mut whole).expect("runs");
+        one.forward(&input(&prompt).expect("an input"), 0, &mut whole).expect("runs");
         assert_eq!(whole.len(), TINY.vocabulary);
 
         let mut two = model.new_sequence().expect("a sequence");
-        two.forward(&prompt[..4], 0, &mut pieces).expect("runs");
-        two.forward(&prompt[4..], 4, &mut pieces).expect("runs");
+        two.forward(&input(&prompt[..4]).expect("an input"), 0, &mut pieces).expect("runs");
+        two.forward(&input(&prompt[4..]).expect("an input"), 4, &mut pieces).expect("runs");
         assert_close(&whole, &pieces);
 
         let mut three = model.new_sequence().expect("a sequence");
         for (position, token) in prompt.iter().enumerate() {
-            three.forward(&[*token], position, &mut pieces).expect("runs");
+            three.forward(&input(&[*token]).expect("an input"), position, &mut pieces).expect("runs");
         }
         assert_close(&whole, &pieces);
     }
@@ -165,7 +165,7 @@ mod tests {
             let mut logits = Vec::new();
             let model = RandomLlama::new(TINY).expect("builds");
             let mut sequence = model.new_sequence().expect("a sequence");
-            sequence.forward(&[1, 2, 3], 0, &mut logits).expect("runs");
+            sequence.forward(&input(&[1, 2, 3]).expect("an input"), 0, &mut logits).expect("runs");
             logits
         };
         assert_eq!(logits(), logits());

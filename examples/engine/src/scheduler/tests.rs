@@ -1,14 +1,16 @@
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use candle_core::Tensor;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
 use crate::engine::{SubmitError, Submitter, engine, spawn};
 use crate::model::{Model, ModelInfo};
 use crate::request::GenerationParams;
-use crate::telemetry::{Arrivals, Phase, RejectReason};
+use crate::telemetry::{FrontEnd, NoTelemetry, Phase, RejectReason};
 
 /// A model whose every answer counts up from the prompt's last token, and which knows what its sequences were fed.
 #[derive(Debug)]
@@ -62,7 +64,8 @@ impl Drop for CountingSequence {
 }
 
 impl Sequence for CountingSequence {
-    fn forward(&mut self, tokens: &[u32], position: usize, logits: &mut Vec<f32>) -> Result<(), ModelError> {
+    fn forward(&mut self, input: &Tensor, position: usize, logits: &mut Vec<f32>) -> Result<(), ModelError> {
+        let tokens: Vec<u32> = input.flatten_all()?.to_vec1()?;
         assert_eq!(position, self.length, "the scheduler's position is the cache's length");
         self.length += tokens.len();
         if self.fail_at.is_some_and(|at| self.length >= at) {
@@ -88,6 +91,7 @@ struct Log {
     first: Vec<FirstToken>,
     steps: Vec<StepStats>,
     finished: Vec<Finished>,
+    stages: Vec<Stage>,
 }
 
 impl Recorded {
@@ -96,11 +100,35 @@ impl Recorded {
     }
 }
 
+/// A stage under way.
+struct UnderWay;
+
+thread_local! {
+    /// Whether this thread is in a stage.
+    static IN_STAGE: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        IN_STAGE.set(false);
+    }
+}
+
+impl Stages for Recorded {
+    type Timer = UnderWay;
+
+    fn begin(&self, stage: Stage) -> UnderWay {
+        assert!(!IN_STAGE.replace(true), "{stage:?} begins before the one before it has ended");
+        self.log().stages.push(stage);
+        UnderWay
+    }
+}
+
 impl Telemetry for Recorded {
-    type Arrivals = Self;
+    type FrontEnd = Self;
     const READS_CLOCK: bool = true;
 
-    fn arrivals(&self) -> Self {
+    fn front_end(&self) -> Self {
         self.clone()
     }
     fn request_scheduled(&mut self, scheduled: &Scheduled) {
@@ -117,7 +145,7 @@ impl Telemetry for Recorded {
     }
 }
 
-impl Arrivals for Recorded {
+impl FrontEnd for Recorded {
     fn request_arrived(&self) {
         self.log().arrived += 1;
     }
@@ -214,6 +242,19 @@ fn the_counts_agree() {
 }
 
 #[test]
+fn the_parts_of_a_request_add_up_if_it_arrives_while_the_step_begins() {
+    let config = SchedulerConfig { delay: Duration::from_millis(30), ..SchedulerConfig::default() };
+    let mut bench = bench(Counting::new(), config);
+    let (mut request, _client) = Request::new(vec![1], GenerationParams::default());
+    request.arrived += Duration::from_millis(10);
+    bench.submitter.submit(request).expect("there is room");
+    bench.scheduler.step();
+    let log = bench.recorded.log();
+    assert!(log.first[0].since_arrival > Duration::ZERO);
+    assert_eq!(log.scheduled[0].queued + log.first[0].prefill, log.first[0].since_arrival);
+}
+
+#[test]
 fn long_prompts_join_one_after_the_other() {
     let config = SchedulerConfig { max_prefill_tokens: 100, ..SchedulerConfig::default() };
     let mut bench = bench(Counting::new(), config);
@@ -286,6 +327,56 @@ fn a_failure_ends_one_request_and_no_other() {
     assert_eq!(tokens(&doomed), [2]);
     assert!(matches!(doomed.back(), Some(Event::Failed(_))), "{doomed:?}");
     assert_eq!(tokens(&drain(&mut fine)).len(), 5);
+}
+
+#[test]
+fn each_stage_begins_where_its_work_is_and_ends_before_the_next() {
+    let mut bench = bench(Counting::new(), SchedulerConfig::default());
+    let step = |bench: &mut Bench| {
+        bench.scheduler.step();
+        std::mem::take(&mut bench.recorded.log().stages)
+    };
+    let one_pass = [Stage::Prepare, Stage::Forward, Stage::Sample];
+    let around = |passes: &[Stage]| [&[Stage::Schedule], passes, &[Stage::HandOut]].concat();
+    assert_eq!(step(&mut bench), [], "there is nothing to do");
+
+    // Two pieces, of which only the last one's logits are looked at.
+    let _long = bench.submit(&[1; 300], 3);
+    assert_eq!(step(&mut bench), around(&[&one_pass[..2], &one_pass].concat()));
+    assert_eq!(step(&mut bench), around(&one_pass));
+
+    // Several at once: on as many threads, so in any order.
+    let _short = bench.submit(&[1], 1);
+    let stages = step(&mut bench);
+    let count = |wanted| stages.iter().filter(|&&stage| stage == wanted).count();
+    let all = [Stage::Schedule, Stage::Prepare, Stage::Forward, Stage::Sample, Stage::HandOut];
+    assert_eq!(all.map(count), [1, 2, 2, 2, 1], "{stages:?}");
+}
+
+#[test]
+fn a_failure_leaves_no_stage_under_way() {
+    let mut model = Counting::new();
+    model.fail_at = Some(2);
+    let mut bench = bench(model, SchedulerConfig::default());
+    let _client = bench.submit(&[1; 9], 5);
+    bench.scheduler.step();
+    let stages = bench.recorded.log().stages.clone();
+    assert_eq!(stages, [Stage::Schedule, Stage::Prepare, Stage::Forward, Stage::HandOut]);
+}
+
+#[test]
+fn without_telemetry_there_is_no_clock_and_no_timer() {
+    fn leaves_nothing<T: Telemetry>() -> bool {
+        !T::READS_CLOCK && size_of::<T::Timer>() == 0 && !std::mem::needs_drop::<T::Timer>()
+    }
+    assert!(leaves_nothing::<NoTelemetry>());
+    assert!(!leaves_nothing::<Recorded>());
+    let (submitter, mut scheduler) = engine(Arc::new(Counting::new()), SchedulerConfig::default(), NoTelemetry);
+    let (request, mut events) = Request::new(vec![1], GenerationParams { max_tokens: 3, ..Default::default() });
+    submitter.submit(request).expect("there is room");
+    while scheduler.step() == Progress::Stepped {}
+    assert_eq!(tokens(&drain(&mut events)), [2, 3, 4]);
+    assert_eq!(scheduler.now(), scheduler.epoch, "time stands still");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use inferometer::{HistogramSnapshot, Registry};
+use inferometer::{HistogramSnapshot, Registry, SeriesSnapshot, Snapshot, Value};
 use serde::Serialize;
 
 use crate::report::seconds;
@@ -35,6 +35,36 @@ pub struct Figures {
     pub inter_token_latency: Quantiles,
     /// Duration of whole requests.
     pub request_duration: Quantiles,
+    /// The host's work, by stage.
+    pub stages: Vec<StageFigures>,
+    /// What recording has cost.
+    pub account: Account,
+}
+
+/// One stage of the host's work. Times are estimates where not every event was timed.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageFigures {
+    /// The stage.
+    pub stage: String,
+    /// How often it began, exactly.
+    pub events: u64,
+    /// How many of these were timed.
+    pub samples: u64,
+    /// Time in it, all threads together.
+    pub seconds: f64,
+    /// This over the time in steps. What n threads do at a time may take n times that.
+    pub share_of_steps: Option<f64>,
+    /// How long it takes.
+    pub mean_seconds: Option<f64>,
+}
+
+/// What recording has cost this process, as inferometer reckons.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Account {
+    /// In all.
+    pub overhead_seconds: Option<f64>,
+    /// As a share.
+    pub overhead_ratio: Option<f64>,
 }
 
 /// Two quantiles of a histogram, in seconds; as exact as its buckets are narrow.
@@ -51,6 +81,8 @@ pub struct Quantiles {
 impl Figures {
     /// What the global registry holds about this model now.
     pub fn now(model_name: &str) -> Self {
+        // The account is of the end of the scrape before.
+        Registry::global().snapshot();
         let snapshot = Registry::global().snapshot();
         let labels = [("model_name", model_name)];
         let counter = |name: &str| snapshot.counter(name, &labels).unwrap_or(0);
@@ -73,6 +105,47 @@ impl Figures {
             time_to_first_token: Quantiles::of(histogram("inference_time_to_first_token_seconds")),
             inter_token_latency: Quantiles::of(histogram("inference_inter_token_latency_seconds")),
             request_duration: Quantiles::of(histogram("inference_request_duration_seconds")),
+            stages: StageFigures::all(&snapshot, model_name, step_seconds),
+            account: Account::of(&snapshot),
+        }
+    }
+}
+
+/// The series of a family.
+fn series<'a>(snapshot: &'a Snapshot, name: &str) -> &'a [SeriesSnapshot] {
+    snapshot.families.iter().find(|family| family.name == name).map_or(&[], |family| &family.series)
+}
+
+impl StageFigures {
+    fn all(snapshot: &Snapshot, model_name: &str, step_seconds: f64) -> Vec<Self> {
+        let stage = |series: &SeriesSnapshot| {
+            let label = |name: &str| series.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value);
+            let stage = label("stage").filter(|_| label("model_name").is_some_and(|model| model == model_name))?;
+            let Value::Histogram(seen) = &series.value else { return None };
+            let labels = [("model_name", model_name), ("stage", stage.as_str())];
+            let counter = |name: &str| snapshot.counter(name, &labels).unwrap_or(0);
+            Some(Self {
+                stage: stage.clone(),
+                events: counter("inference_host_stage_seconds_events_total"),
+                samples: counter("inference_host_stage_seconds_samples_total"),
+                seconds: seen.sum(),
+                share_of_steps: (step_seconds > 0.0).then(|| seen.sum() / step_seconds),
+                mean_seconds: seen.mean(),
+            })
+        };
+        series(snapshot, "inference_host_stage_seconds").iter().filter_map(stage).collect()
+    }
+}
+
+impl Account {
+    fn of(snapshot: &Snapshot) -> Self {
+        let value = |name: &str| match series(snapshot, name).first()?.value {
+            Value::FloatCounter(value) | Value::Gauge(value) => Some(value),
+            _ => None,
+        };
+        Self {
+            overhead_seconds: value("inferometer_overhead_seconds_total"),
+            overhead_ratio: value("inferometer_overhead_ratio"),
         }
     }
 }
@@ -95,7 +168,8 @@ impl fmt::Display for Quantiles {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.1}"));
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let number = |value: Option<f64>| or_none(value.map(|v| format!("{v:.1}")));
         writeln!(
             f,
             "  metrics     {} requests ended; {} prompt and {} generated tokens in {} steps, {} sequences a step, \
@@ -109,6 +183,40 @@ impl fmt::Display for Figures {
         )?;
         writeln!(f, "              TTFT {}", self.time_to_first_token)?;
         writeln!(f, "              ITL  {}", self.inter_token_latency)?;
-        writeln!(f, "              e2e  {}", self.request_duration)
+        writeln!(f, "              e2e  {}", self.request_duration)?;
+        writeln!(f, "  stages      of the time in steps, all threads together")?;
+        for stage in &self.stages {
+            writeln!(
+                f,
+                "              {:<10} {:>9}, mean {:>7}, {} of {} timed",
+                stage.stage,
+                or_none(stage.share_of_steps.map(|share| format!("{:.3} %", 100.0 * share))),
+                seconds(stage.mean_seconds),
+                stage.samples,
+                stage.events,
+            )?;
+        }
+        write!(f, "  account     {} for recording", seconds(self.account.overhead_seconds))?;
+        match self.account.overhead_ratio {
+            Some(ratio) => writeln!(f, ", {:.4} %", 100.0 * ratio),
+            None => writeln!(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_says_what_there_is() {
+        let registry = Registry::new();
+        let account = || Account::of(&registry.snapshot());
+        assert_eq!((account().overhead_seconds, account().overhead_ratio), (None, None));
+        registry.counter_fn("inferometer_overhead_seconds_total", &[], || 0.0024).expect("a name of its own");
+        assert_eq!((account().overhead_seconds, account().overhead_ratio), (Some(0.0024), None));
+        registry.gauge_fn("inferometer_overhead_ratio", &[], || 0.0001).expect("a name of its own");
+        let figures = Figures { account: account(), ..Figures::default() };
+        assert!(figures.to_string().ends_with("  account     2.4 ms for recording, 0.0100 %\n"), "{figures}");
     }
 }

@@ -1,22 +1,22 @@
 //! The engine's telemetry through inferometer.
 //!
 //! What is recorded in every step goes through handles that were looked up once. What is recorded once a request looks
-//! its series up by its labels, which allocates nothing either.
+//! its series up by its labels, which allocates nothing either. Stages are timed within inferometer's budget.
 
-use inferometer::{Counter, Histogram, UpDownCounter};
+use inferometer::{Counter, Histogram, Timer, UpDownCounter};
 
 use super::metrics::{
-    BATCH_SIZE, ENGINE, Engine, FINISHED, GENERATION_TOKENS, INTER_TOKEN_LATENCY, Model, Outcome, PROMPT_TOKENS,
-    REJECTED, REQUEST_DECODE, REQUEST_DURATION, REQUEST_PREFILL, REQUEST_QUEUE, RUNNING, Rejection, STARTED, STEP,
-    Step, TIME_PER_OUTPUT_TOKEN, TIME_TO_FIRST_TOKEN, WAITING,
+    BATCH_SIZE, ENGINE, Engine, FINISHED, GENERATION_TOKENS, HOST_STAGE, HostStage, INTER_TOKEN_LATENCY, Model,
+    Outcome, PROMPT_TOKENS, REJECTED, REQUEST_DECODE, REQUEST_DURATION, REQUEST_PREFILL, REQUEST_QUEUE, RUNNING,
+    Rejection, STARTED, STEP, Step, TIME_PER_OUTPUT_TOKEN, TIME_TO_FIRST_TOKEN, WAITING,
 };
-use super::{Arrivals, Finished, FirstToken, Phase, RejectReason, Scheduled, StepStats, Telemetry};
+use super::{Finished, FirstToken, FrontEnd, Phase, RejectReason, Scheduled, Stage, Stages, StepStats, Telemetry};
 use crate::request::FinishReason;
 
 /// Records everything, into inferometer's global registry.
 #[derive(Debug)]
 pub struct Instrumented {
-    arrivals: InstrumentedArrivals,
+    front_end: InstrumentedFrontEnd,
     running: UpDownCounter,
     inter_token_latency: Histogram,
     prompt_tokens: Counter,
@@ -39,10 +39,12 @@ struct PhaseHandles {
 
 /// The front end's part of [`Instrumented`].
 #[derive(Debug, Clone)]
-pub struct InstrumentedArrivals {
+pub struct InstrumentedFrontEnd {
     model_name: String,
     started: Counter,
     waiting: UpDownCounter,
+    /// In the order of [`Stage`].
+    stages: [Histogram; Stage::ALL.len()],
 }
 
 impl Instrumented {
@@ -54,15 +56,18 @@ impl Instrumented {
             let labels = Step { model_name, engine: ENGINE, phase: phase.into() };
             PhaseHandles { seconds: STEP.get(&labels).handle(), batch_size: BATCH_SIZE.get(&labels).handle() }
         };
-        let arrivals = InstrumentedArrivals {
+        let stage =
+            |stage: Stage| HOST_STAGE.get(&HostStage { model_name, engine: ENGINE, stage: stage.into() }).handle();
+        let front_end = InstrumentedFrontEnd {
             model_name: model_name.to_owned(),
             started: STARTED.get(&Model { model_name }).handle(),
             waiting: WAITING.get(&engine).handle(),
+            stages: Stage::ALL.map(stage),
         };
-        arrivals.rejected(RejectReason::QueueFull, 0);
-        arrivals.finished(FinishReason::Stop, 0);
+        front_end.rejected(RejectReason::QueueFull, 0);
+        front_end.finished(FinishReason::Stop, 0);
         Self {
-            arrivals,
+            front_end,
             running: RUNNING.get(&engine).handle(),
             inter_token_latency: INTER_TOKEN_LATENCY.get(&engine).handle(),
             prompt_tokens: PROMPT_TOKENS.get(&engine).handle(),
@@ -78,17 +83,27 @@ impl Instrumented {
     }
 }
 
-impl Telemetry for Instrumented {
-    type Arrivals = InstrumentedArrivals;
-    const READS_CLOCK: bool = true;
+impl Stages for Instrumented {
+    type Timer = Timer;
 
-    fn arrivals(&self) -> InstrumentedArrivals {
-        self.arrivals.clone()
+    #[inline]
+    fn begin(&self, stage: Stage) -> Timer {
+        self.front_end.begin(stage)
+    }
+}
+
+impl Telemetry for Instrumented {
+    type FrontEnd = InstrumentedFrontEnd;
+    // With recording compiled away there is nothing that a time could be recorded in.
+    const READS_CLOCK: bool = !cfg!(inferometer_off);
+
+    fn front_end(&self) -> InstrumentedFrontEnd {
+        self.front_end.clone()
     }
 
     #[inline]
     fn request_scheduled(&mut self, scheduled: &Scheduled) {
-        self.arrivals.waiting.decrement(1);
+        self.front_end.waiting.decrement(1);
         self.running.increment(1);
         self.request_queue.record(scheduled.queued);
     }
@@ -113,9 +128,9 @@ impl Telemetry for Instrumented {
     }
 
     fn request_finished(&mut self, finished: &Finished) {
-        self.arrivals.finished(finished.reason, 1);
+        self.front_end.finished(finished.reason, 1);
         if !finished.scheduled {
-            self.arrivals.waiting.decrement(1);
+            self.front_end.waiting.decrement(1);
             return;
         }
         self.running.decrement(1);
@@ -129,7 +144,16 @@ impl Telemetry for Instrumented {
     }
 }
 
-impl Arrivals for InstrumentedArrivals {
+impl Stages for InstrumentedFrontEnd {
+    type Timer = Timer;
+
+    #[inline]
+    fn begin(&self, stage: Stage) -> Timer {
+        self.stages[stage as usize].start()
+    }
+}
+
+impl FrontEnd for InstrumentedFrontEnd {
     fn request_arrived(&self) {
         self.started.increment(1);
         self.waiting.increment(1);
@@ -142,7 +166,7 @@ impl Arrivals for InstrumentedArrivals {
     }
 }
 
-impl InstrumentedArrivals {
+impl InstrumentedFrontEnd {
     fn rejected(&self, reason: RejectReason, count: u64) {
         let labels = Rejection { model_name: &self.model_name, reason: reason.into() };
         REJECTED.get(&labels).increment(count);

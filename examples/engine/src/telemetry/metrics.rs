@@ -1,8 +1,8 @@
 //! The engine's metrics. Names, labels and bounds are those that dashboards for inference servers expect.
 
-use inferometer::{Counter, Family, Histogram, LabelSet, LabelValue, UpDownCounter, metric};
+use inferometer::{Counter, Family, Histogram, LabelSet, LabelValue, Sampling, UpDownCounter, metric};
 
-use super::{Phase, RejectReason};
+use super::{Phase, RejectReason, Stage};
 use crate::request::{FinishReason, Status};
 
 /// The engine's index in its process. There is one.
@@ -45,6 +45,14 @@ pub(super) struct Step<'a> {
     pub(super) phase: PhaseLabel,
 }
 
+/// A part of the host's work.
+#[derive(Debug, Clone, Copy, LabelSet)]
+pub(super) struct HostStage<'a> {
+    pub(super) model_name: &'a str,
+    pub(super) engine: &'a str,
+    pub(super) stage: StageLabel,
+}
+
 /// Declares a label's closed set of values beside the engine's own type, which knows nothing of metrics.
 macro_rules! label {
     ($(#[$meta:meta])* $label:ident of $type:ident { $($variant:ident),* $(,)? }) => {
@@ -75,6 +83,10 @@ label! {
 label! {
     /// The values of `phase`.
     PhaseLabel of Phase { Prefill, Decode, Mixed }
+}
+label! {
+    /// The values of `stage`.
+    StageLabel of Stage { Schedule, Prepare, Forward, Sample, HandOut, Detokenize, Stream }
 }
 
 // The bounds hold those of vLLM, SGLang and OpenTelemetry together, so that each one's dashboards work unchanged.
@@ -107,6 +119,12 @@ const PART_BOUNDS: &[f64] = QUEUE_BOUNDS;
 
 const STEP_BOUNDS: &[f64] =
     &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// From what it takes to make a character of a token to what a large model computes.
+const STAGE_BOUNDS: &[f64] = &[
+    1e-7, 2.5e-7, 5e-7, 1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+    0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 
 const BATCH_BOUNDS: &[f64] =
     &[1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0, 192.0, 256.0, 384.0, 512.0, 1024.0];
@@ -166,6 +184,10 @@ pub(super) static STEP: Family<Step, Histogram> = Family::new();
 /// Sequences in a step.
 #[metric(name = "inference_batch_size", buckets = BATCH_BOUNDS)]
 pub(super) static BATCH_SIZE: Family<Step, Histogram<u64>> = Family::new();
+
+/// The host's work for the steps, by stage. What several threads do at a time is added up.
+#[metric(name = "inference_host_stage_seconds", buckets = STAGE_BOUNDS, sampling = Sampling::DEFAULT)]
+pub(super) static HOST_STAGE: Family<HostStage, Histogram> = Family::new();
 
 /// Prompt tokens processed.
 #[metric(name = "inference_prompt_tokens_total")]

@@ -1,4 +1,4 @@
-//! What the engine tells about itself, as two traits that the scheduler is generic over.
+//! What the engine tells about itself, as traits that the scheduler and the front end are generic over.
 //!
 //! The scheduler is compiled once for each implementation, so [`NoTelemetry`] leaves nothing behind, not even the
 //! reading of the clock: the difference between the two builds is what instrumentation costs.
@@ -7,27 +7,30 @@ mod figures;
 mod instrumented;
 mod metrics;
 pub mod process;
+mod stage;
 
 use std::time::Duration;
 
-pub use figures::{Figures, Quantiles};
-pub use instrumented::{Instrumented, InstrumentedArrivals};
+pub use figures::{Account, Figures, Quantiles, StageFigures};
+pub use instrumented::{Instrumented, InstrumentedFrontEnd};
+pub use stage::{Stage, Stages};
 
 use crate::request::FinishReason;
 
-/// What the engine thread reports. It is the only caller, hence `&mut self`.
+/// What the engine thread reports. It is the only caller, hence `&mut self`; only [`Stages`] are timed on the threads that
+/// compute, too.
 ///
 /// All durations in one step come from one reading of the clock, taken when the step ends: its tokens are handed out
-/// at that moment, whichever sequence was computed first.
-pub trait Telemetry: Send + 'static {
+/// at that moment, whichever sequence was computed first. The stages have timers of their own.
+pub trait Telemetry: Stages + Send + Sync + 'static {
     /// The part that the front end's threads use.
-    type Arrivals: Arrivals;
+    type FrontEnd: FrontEnd;
 
     /// Whether durations are wanted at all. Without, the scheduler reads no clock and all durations are zero.
     const READS_CLOCK: bool;
 
     /// The front end's part.
-    fn arrivals(&self) -> Self::Arrivals;
+    fn front_end(&self) -> Self::FrontEnd;
 
     /// A request left the queue and will run in this step.
     fn request_scheduled(&mut self, scheduled: &Scheduled);
@@ -43,7 +46,7 @@ pub trait Telemetry: Send + 'static {
 }
 
 /// What the front end reports, from any thread.
-pub trait Arrivals: Clone + Send + Sync + 'static {
+pub trait FrontEnd: Stages + Clone + Send + Sync + 'static {
     /// A valid request is about to enter the queue.
     fn request_arrived(&self);
 
@@ -63,7 +66,7 @@ pub enum RejectReason {
 /// A request that begins to run.
 #[derive(Debug, Clone, Copy)]
 pub struct Scheduled {
-    /// From its arrival to the start of the step in which it joins.
+    /// From its arrival to the start of the step in which it joins; zero if it arrived after that.
     pub queued: Duration,
     /// Tokens in its prompt.
     pub prompt_tokens: usize,
@@ -74,7 +77,7 @@ pub struct Scheduled {
 pub struct FirstToken {
     /// From its arrival to the first token.
     pub since_arrival: Duration,
-    /// From the start of the step in which it joined to the first token.
+    /// From the start of the step in which it joined, or its arrival if that was later, to the first token.
     pub prefill: Duration,
 }
 
@@ -140,12 +143,19 @@ pub struct Finished {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoTelemetry;
 
+impl Stages for NoTelemetry {
+    type Timer = ();
+
+    #[inline]
+    fn begin(&self, _: Stage) {}
+}
+
 impl Telemetry for NoTelemetry {
-    type Arrivals = Self;
+    type FrontEnd = Self;
     const READS_CLOCK: bool = false;
 
     #[inline]
-    fn arrivals(&self) -> Self {
+    fn front_end(&self) -> Self {
         Self
     }
     #[inline]
@@ -158,7 +168,7 @@ impl Telemetry for NoTelemetry {
     fn request_finished(&mut self, _: &Finished) {}
 }
 
-impl Arrivals for NoTelemetry {
+impl FrontEnd for NoTelemetry {
     #[inline]
     fn request_arrived(&self) {}
     #[inline]

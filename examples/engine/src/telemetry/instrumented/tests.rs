@@ -1,6 +1,6 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use inferometer::{Registry, Snapshot};
+use inferometer::{Registry, Sampling, Snapshot};
 
 use super::*;
 use crate::engine::{Submitter, engine};
@@ -10,7 +10,7 @@ use crate::scheduler::{Progress, Scheduler, SchedulerConfig};
 use crate::telemetry::Figures;
 
 /// An engine over the tiny random model whose series carry a name of their own: tests share the registry.
-fn tiny(model_name: &str, config: SchedulerConfig) -> (Submitter<InstrumentedArrivals>, Scheduler<Instrumented>) {
+fn tiny(model_name: &str, config: SchedulerConfig) -> (Submitter<InstrumentedFrontEnd>, Scheduler<Instrumented>) {
     let loaded = load(&ModelSpec::RandomTiny).expect("loads");
     engine(loaded.model, config, Instrumented::new(model_name))
 }
@@ -38,6 +38,16 @@ impl<'a> Seen<'a> {
         let name = format!("inference_{name}");
         self.0.histogram(&name, &[("model_name", self.1)]).expect("it exists").count()
     }
+    /// Events of a stage, samples, and time.
+    fn stage(&self, stage: &str) -> (u64, u64, f64) {
+        let labels = [("model_name", self.1), ("engine", "0"), ("stage", stage)];
+        let counter = |name: &str| {
+            let name = format!("inference_host_stage_seconds_{name}_total");
+            self.0.counter(&name, &labels).expect("it exists")
+        };
+        let seconds = self.0.histogram("inference_host_stage_seconds", &labels).expect("it exists").sum();
+        (counter("events"), counter("samples"), seconds)
+    }
     fn finished(&self, reason: &str, status: &str) -> u64 {
         let labels = [("model_name", self.1), ("engine", "0"), ("finish_reason", reason), ("status", status)];
         self.0.counter("inference_requests_total", &labels).expect("it exists")
@@ -54,6 +64,50 @@ fn every_series_exists_before_the_first_request() {
     assert_eq!(seen.finished("length", "ok"), 0);
     assert_eq!(seen.gauge("requests_waiting"), 0.0);
     assert_eq!(seen.count("step_seconds"), 0);
+    for stage in ["schedule", "prepare", "forward", "sample", "hand_out", "detokenize", "stream"] {
+        assert_eq!(seen.stage(stage), (0, 0, 0.0), "{stage}");
+    }
+    assert_eq!(Figures::now(name).stages.len(), Stage::ALL.len());
+}
+
+#[test]
+fn stages_are_counted_exactly_and_their_times_fit_into_the_loop() {
+    let name = "telemetry-stages";
+    let config = SchedulerConfig { max_running: 3, ..SchedulerConfig::default() };
+    let (submitter, mut scheduler) = tiny(name, config);
+    // An estimate may be larger than what it estimates. Holds for the other tests of this process too, which is all the
+    // same to them.
+    scheduler.telemetry().front_end.stages[0].set_sampling(Sampling::Always);
+    let mut clients = Vec::new();
+    let started = Instant::now();
+    for _ in 0..10 {
+        clients.extend((20..=23).map(|tokens| {
+            let (request, events) = request(tokens);
+            submitter.submit(request).expect("there is room");
+            events
+        }));
+        while scheduler.step() == Progress::Stepped {}
+    }
+    let wall = started.elapsed().as_secs_f64();
+    let seen = Seen::now(name);
+    let (steps, tokens) = (seen.count("step_seconds"), seen.counter("generation_tokens_total"));
+    assert_eq!(tokens, 860);
+    for (stage, due) in
+        [("schedule", steps), ("prepare", tokens), ("forward", tokens), ("sample", tokens), ("hand_out", steps)]
+    {
+        let (events, samples, _) = seen.stage(stage);
+        assert_eq!((events, samples), (due, due), "{stage}");
+    }
+    let seconds = |stages: &[&str]| stages.iter().map(|stage| seen.stage(stage).2).sum::<f64>();
+    let on_this_thread = seconds(&["schedule", "hand_out"]);
+    let on_all = seconds(&["prepare", "forward", "sample"]);
+    let forward = seconds(&["forward"]);
+    let threads = crate::threads::count() as f64;
+    assert!(0.0 < on_this_thread && on_this_thread < wall, "{on_this_thread} s of {wall} s");
+    assert!(forward < on_all && on_all < threads * wall, "{on_all} s on {threads} threads in {wall} s");
+    assert!(forward > on_this_thread, "the model takes the most: {forward} s and {on_this_thread} s");
+    // No front end, no text.
+    assert_eq!((seen.stage("detokenize").0, seen.stage("stream").0), (0, 0));
 }
 
 #[test]
