@@ -4,13 +4,16 @@
 //! `cargo bench -p inferometer-benches --bench instructions`. It needs `valgrind`, and `gungraun-runner` in the version
 //! of the `gungraun` crate (`cargo install gungraun-runner`); without them it says so and does nothing.
 //!
-//! Each benchmark does [`RECORDS`] records in a loop, so the count divided by that is what a record costs, with its
-//! share of the loop. What is set up once, and the thread's first record, are not counted.
+//! Each benchmark does [`RECORDS`] records (or has [`SECTIONS`] sections) in a loop, so the count divided by that is what a
+//! record costs, with its share of the loop. What is set up once, and the thread's first record, are not counted.
 
 use std::process::{Command, ExitCode, Stdio};
 
 /// How many records each benchmark makes.
 const RECORDS: u64 = 1_000;
+
+/// How many sections the benchmarks have in which some are sampled: whole blocks, of which each has one sample.
+const SECTIONS: u64 = 64 * RECORDS;
 
 fn main() -> ExitCode {
     // The runner starts this program again, under Valgrind.
@@ -24,7 +27,9 @@ fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
         }
-        println!("Each benchmark makes {RECORDS} records.");
+        println!(
+            "Each benchmark makes {RECORDS} records; timed_section_1_in_64 and _in_budget have {SECTIONS} sections."
+        );
     }
     counted::run();
     ExitCode::SUCCESS
@@ -43,10 +48,10 @@ fn is_installed(tool: &str) -> bool {
 mod counted {
     //! What is counted. The macros write a `main` of their own.
 
-    use super::RECORDS;
+    use super::{RECORDS, SECTIONS};
     use gungraun::{library_benchmark, library_benchmark_group, main};
-    use inferometer::{Gauge, Histogram, UpDownCounter};
-    use inferometer_benches::contests::{counter, gauge, histogram, label};
+    use inferometer::{Gauge, Histogram, Sampling, UpDownCounter};
+    use inferometer_benches::contests::{counter, gauge, histogram, label, timed};
     use inferometer_benches::inputs::Distribution;
     use inferometer_benches::library::{Buckets, Library, Ours};
     use inferometer_benches::workload::{DecodeStep, ONE, count, observe, set, times};
@@ -114,6 +119,30 @@ mod counted {
         let times = durations();
         step.record_all(&times, 1);
         (step, times)
+    }
+
+    fn ready_timed(sampling: Sampling) -> Histogram {
+        let histogram = timed::handle(sampling);
+        timed::through_handle(&histogram, 1);
+        histogram
+    }
+
+    fn ready_counted() -> Histogram {
+        ready_timed(Sampling::EveryN(Sampling::MAX_N))
+    }
+
+    fn ready_all() -> Histogram {
+        ready_timed(Sampling::Always)
+    }
+
+    /// The first event is a block by itself.
+    fn ready_sampled() {
+        timed::sampled(1);
+    }
+
+    /// Blocks grow by a factor of four at most, up to 4,096.
+    fn ready_budget() {
+        timed::in_budget(10_000);
     }
 
     fn ready_call_site() {
@@ -225,6 +254,36 @@ mod counted {
         (step, times)
     }
 
+    // A section that is not sampled. One run in 260 has a sample all the same: the mode is one in 262,144.
+    #[library_benchmark]
+    #[bench::records(setup = ready_counted)]
+    fn timed_section_counted(histogram: Histogram) -> Histogram {
+        timed::through_handle(&histogram, black_box(RECORDS));
+        histogram
+    }
+
+    // A section that is sampled. One sample in sixteen measures what it costs.
+    #[library_benchmark]
+    #[bench::records(setup = ready_all)]
+    fn timed_section_all(histogram: Histogram) -> Histogram {
+        timed::through_handle(&histogram, black_box(RECORDS));
+        histogram
+    }
+
+    #[library_benchmark]
+    #[bench::sections(setup = ready_sampled)]
+    fn timed_section_1_in_64((): ()) {
+        timed::sampled(black_box(SECTIONS));
+    }
+
+    // As rarely sampled as it gets: counting alone takes more than the budget, however slow Valgrind makes it. So there are
+    // 15 or 16 samples.
+    #[library_benchmark]
+    #[bench::sections(setup = ready_budget)]
+    fn timed_section_in_budget((): ()) {
+        timed::in_budget(black_box(SECTIONS));
+    }
+
     library_benchmark_group!(
         name = records,
         benchmarks = [
@@ -240,6 +299,10 @@ mod counted {
             histogram_record_n,
             histogram_integers,
             histogram_floats,
+            timed_section_counted,
+            timed_section_all,
+            timed_section_1_in_64,
+            timed_section_in_budget,
             decode_step,
         ]
     );

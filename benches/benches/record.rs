@@ -4,7 +4,7 @@
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use inferometer_benches::contests::{counter, first_touch, gauge, histogram, label};
+use inferometer_benches::contests::{counter, first_touch, gauge, histogram, label, timed};
 use inferometer_benches::inputs::Distribution;
 use inferometer_benches::library::{Buckets, Exporter, Library, Ours, Prometheus, PrometheusClient};
 use inferometer_benches::timing::Contestant;
@@ -85,6 +85,10 @@ fn record(criterion: &mut Criterion) {
         let name = format!("histogram, run-time bounds, {}", distribution.name());
         one_thread(criterion, &name, histogram::run_time(&nanos));
     }
+    let mut sections = timed::ours();
+    sections.extend(timed::peers());
+    sections.extend(timed::others());
+    one_thread(criterion, "timed section", sections);
     one_thread(criterion, "first record of a thread", first_touch::contestants());
     two_threads::<Ours>(criterion);
     two_threads::<Exporter>(criterion);

@@ -7,3 +7,4 @@ pub mod first_touch;
 pub mod gauge;
 pub mod histogram;
 pub mod label;
+pub mod timed;
