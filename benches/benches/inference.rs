@@ -19,7 +19,7 @@
 //! cache; the example engine fetches them.
 
 use criterion::Criterion;
-use inferometer::{Registry, Value};
+use inferometer::{DEFAULT_BUDGET, Registry, Value, set_budget};
 use inferometer_benches::cpu_clock;
 use inferometer_benches::inputs::SplitMix64;
 use inferometer_benches::paired::Difference;
@@ -280,6 +280,8 @@ fn criterion_groups(subject: &Subject, telemetry: &mut Instrumented) {
 fn main() -> ExitCode {
     // SAFETY: nothing else runs yet. One thread computes, so that no other thread's turn is part of a block.
     unsafe { inferometer_example_engine::threads::configure(Some(1)) };
+    // The instrumented arm has a quarter of this thread's time, and the budget is a share of all of it.
+    set_budget(DEFAULT_BUDGET / ARMS.len() as f64);
     let only_tests = std::env::args().any(|argument| argument == "--test");
     let mut kept = true;
     for subject in subjects() {

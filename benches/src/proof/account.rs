@@ -5,7 +5,6 @@ use super::{Length, Section};
 use crate::cpu_clock;
 use crate::inputs::SplitMix64;
 use crate::paired::Difference;
-use crate::pin;
 use crate::workload::Weights;
 use inferometer::{Counter, Histogram, Registry, Sampling, Value, counter};
 use std::fmt::Write as _;
@@ -139,25 +138,27 @@ fn run(case: &Case, all: &Instruments, weights: &Weights, length: Duration) -> O
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            pin::to_core(1);
             while !done.load(Relaxed) {
                 Registry::global().snapshot();
                 thread::sleep(SCRAPES);
             }
         });
-        pin::to_core(0);
         let outcome = compare(case, all, weights, length);
         done.store(true, Relaxed);
         outcome
     })
 }
 
+/// Not inlined: else there would be one piece of code for each arm, and they need not be equally fast.
+#[inline(never)]
+fn read(words: &[u64]) {
+    black_box(words.iter().fold(0_u64, |sum, word| sum.wrapping_add(*word)));
+}
+
 fn compare(case: &Case, all: &Instruments, weights: &Weights, length: Duration) -> Outcome {
     let words = &weights.words()[..case.kib << 7];
     let step = |at: usize, records: bool| {
-        for _ in 0..case.reads {
-            black_box(black_box(words).iter().fold(0_u64, |sum, word| sum.wrapping_add(*word)));
-        }
+        (0..case.reads).for_each(|_| read(words));
         if records {
             (case.record)(all, at);
         }

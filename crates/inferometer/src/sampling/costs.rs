@@ -23,6 +23,9 @@ const OVERLAP: f32 = 0.5;
 /// The mean goes over so many of the last ones.
 const MEMORY: u32 = 64;
 
+/// One that took more times the mean than this was interrupted, and counts as this.
+const MOST_TIMES: f32 = 8.0;
+
 impl Cost {
     const fn usually(nanos: f32) -> Self {
         Cost { hot: AtomicU32::new(nanos.to_bits()), cold: AtomicU64::new(0) }
@@ -48,7 +51,7 @@ impl Cost {
         let take_in = |bits: u64| {
             let (times, mean) = ((bits >> 32) as u32, f32::from_bits(bits as u32));
             let times = (times + 1).min(MEMORY);
-            let mean = mean + (more - mean) / times as f32;
+            let mean = mean + (more.min(MOST_TIMES * mean.max(1.0)) - mean) / times as f32;
             Some(u64::from(times) << 32 | u64::from(mean.to_bits()))
         };
         // The closure always answers `Some`, so this cannot fail.
