@@ -19,10 +19,11 @@
 //! cache; the example engine fetches them.
 
 use criterion::Criterion;
-use inferometer::{DEFAULT_BUDGET, Registry, Value, set_budget};
+use inferometer::{DEFAULT_BUDGET, Registry, set_budget};
 use inferometer_benches::cpu_clock;
 use inferometer_benches::inputs::SplitMix64;
 use inferometer_benches::paired::Difference;
+use inferometer_benches::reckoned;
 use inferometer_example_engine::fetch::{self, SMOLLM2};
 use inferometer_example_engine::model::{ModelSpec, SharedModel, input, load};
 use inferometer_example_engine::request::FinishReason;
@@ -173,9 +174,7 @@ impl Subject {
                 last_scrape = Instant::now();
             }
             let mut order = [0, 1, 2, 3];
-            for at in (1..order.len()).rev() {
-                order.swap(at, (random.draw() % (at as u64 + 1)) as usize);
-            }
+            random.shuffle(&mut order);
             let mut logarithms = [0.0; 4];
             for &arm in order.iter().chain(order.iter().rev()) {
                 let time = self.run(ARMS[arm], telemetry);
@@ -195,7 +194,7 @@ impl Subject {
     fn prove(&self, telemetry: &mut Instrumented) -> bool {
         let mut ratios: [Vec<f64>; 4] = Default::default();
         let mut races = 0;
-        let (begin, mut time) = (reckoned(), Duration::ZERO);
+        let (begin, mut time) = (reckoned::seconds(), Duration::ZERO);
         let [_, instrumented, again, control] = loop {
             let (more, instrumented) = self.race(telemetry);
             time += instrumented;
@@ -232,22 +231,11 @@ impl Subject {
         let kept = report("instrumented over bare", &instrumented, instrumented.upper < MOST, ["below 1 %", failed]);
         let steady = report("bare over bare (A/A)", &again, steady, ["no difference", "INVALID: too noisy"]);
         let caught = report("bare + 2 % over bare", &control, control.upper >= MOST, ["caught", "INVALID: not caught"]);
-        let account = (reckoned() - begin) / time.as_secs_f64();
+        let account = (reckoned::seconds() - begin) / time.as_secs_f64();
         let right = account <= instrumented.upper;
         let verdict = if right { "below the bound" } else { "ABOVE THE BOUND" };
         println!("inference/{}: by inferometer's account      {:+.3} %: {verdict}", self.name, 100.0 * account);
         kept && steady && caught && right
-    }
-}
-
-/// What recording has cost by inferometer's account, in seconds. A scrape shows what the one before has reckoned.
-fn reckoned() -> f64 {
-    Registry::global().snapshot();
-    let snapshot = Registry::global().snapshot();
-    let family = snapshot.families.iter().find(|family| family.name == "inferometer_overhead_seconds_total");
-    match family.map(|family| &family.series[0].value) {
-        Some(&Value::FloatCounter(seconds)) => seconds,
-        _ => f64::NAN,
     }
 }
 

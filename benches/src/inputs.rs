@@ -54,6 +54,13 @@ impl SplitMix64 {
         ((self.draw() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 
+    /// Puts the values into any order, all alike (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, values: &mut [T]) {
+        for at in (1..values.len()).rev() {
+            values.swap(at, (self.draw() % (at as u64 + 1)) as usize);
+        }
+    }
+
     /// Standard normal, by Box and Muller.
     fn normal(&mut self) -> f64 {
         (-2.0 * self.unit().ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()

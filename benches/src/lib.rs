@@ -95,6 +95,7 @@ pub mod library;
 pub mod paired;
 pub mod pin;
 pub mod proof;
+pub mod reckoned;
 pub mod rows;
 pub mod timing;
 pub mod workload;

@@ -1,12 +1,13 @@
 //! Whether the crate's own account of what it costs is right: loops with their records and without, in turns, and beside
 //! the difference what `inferometer_overhead_seconds_total` says.
 
-use super::{Length, Section};
+use super::{Length, Section, until_good};
 use crate::cpu_clock;
 use crate::inputs::SplitMix64;
 use crate::paired::Difference;
+use crate::reckoned;
 use crate::workload::Weights;
-use inferometer::{Counter, Histogram, Registry, Sampling, Value, counter};
+use inferometer::{Counter, Histogram, Registry, Sampling, counter};
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -23,8 +24,6 @@ const OVERHEADS: std::ops::RangeInclusive<f64> = 0.01..=0.2;
 const PAIR: Duration = Duration::from_millis(2);
 /// How often there is a scrape, which is when the account is made.
 const SCRAPES: Duration = Duration::from_millis(5);
-/// How often a case is tried on a machine that is busy with something else.
-const TRIES: usize = 3;
 
 const COUNTERS: usize = 2_000;
 const HISTOGRAMS: usize = 200;
@@ -104,10 +103,7 @@ impl Instruments {
             .map(|at| registry.counter(&format!("proof_far_{at}_total"), &[]).expect("a valid counter"))
             .collect();
         let mut order: Vec<usize> = (0..COUNTERS).collect();
-        let mut random = SplitMix64(7);
-        for at in (1..COUNTERS).rev() {
-            order.swap(at, (random.draw() % (at as u64 + 1)) as usize);
-        }
+        SplitMix64(7).shuffle(&mut order);
         let histograms: Vec<Histogram> = (0..HISTOGRAMS).map(|at| histogram(format!("proof_{at}_seconds"))).collect();
         let always: Vec<Histogram> = (0..SECTIONS).map(|at| histogram(format!("proof_always_{at}_seconds"))).collect();
         let sampled = histogram("proof_sampled_seconds".to_owned());
@@ -115,17 +111,6 @@ impl Instruments {
         sampled.set_sampling(Sampling::EveryN(64));
         let nanos = crate::inputs::Distribution::ALL[0].nanos();
         Instruments { counters, order, histograms, always, sampled, nanos }
-    }
-}
-
-/// What recording has cost, in seconds. A scrape shows what the one before has reckoned.
-fn reckoned() -> f64 {
-    Registry::global().snapshot();
-    let snapshot = Registry::global().snapshot();
-    let family = snapshot.families.iter().find(|family| family.name == "inferometer_overhead_seconds_total");
-    match family.map(|family| &family.series[0].value) {
-        Some(&Value::FloatCounter(seconds)) => seconds,
-        _ => f64::NAN,
     }
 }
 
@@ -181,7 +166,7 @@ fn compare(case: &Case, all: &Instruments, weights: &Weights, length: Duration) 
     loop {
         // Until the crate has found out what its records cost here.
         if before.is_none() && begin.elapsed() > length / 2 {
-            before = Some(reckoned());
+            before = Some(reckoned::seconds());
             (ratios, recorded, begin) = (Vec::new(), 0, Instant::now());
         }
         if before.is_some() && begin.elapsed() > length && ratios.len() > 20 {
@@ -196,7 +181,7 @@ fn compare(case: &Case, all: &Instruments, weights: &Weights, length: Duration) 
         recorded += steps;
     }
     let step = crate::timing::quantile(&bare, 0.5);
-    let spent = reckoned() - before.unwrap_or_default();
+    let spent = reckoned::seconds() - before.unwrap_or_default();
     Outcome { step, measured: Difference::of(&ratios), reckoned: spent / recorded as f64 / step }
 }
 
@@ -226,13 +211,8 @@ pub(super) fn section(length: Length) -> Section {
     );
     let mut failures = Vec::new();
     for case in &CASES {
-        let mut outcome = run(case, &all, &weights, time);
-        for _ in 1..TRIES {
-            if outcome.tells() && outcome.holds(length) {
-                break;
-            }
-            outcome = run(case, &all, &weights, time);
-        }
+        let good = |outcome: &Outcome| outcome.tells() && outcome.holds(length);
+        let outcome = until_good(|| run(case, &all, &weights, time), good);
         let Outcome { step, measured, reckoned } = &outcome;
         let _ = writeln!(
             text,

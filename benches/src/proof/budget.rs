@@ -3,7 +3,7 @@
 //! What a sample costs is measured here, with a clock of our own around the beginning and the end of each section. So it
 //! is neither what the crate believes that it costs nor an average of another time.
 
-use super::{Length, Section};
+use super::{Length, Section, until_good};
 use crate::timing::quantile;
 use crate::workload::Weights;
 use inferometer::{DEFAULT_BUDGET, Histogram, Registry, Sampling, set_budget};
@@ -19,8 +19,6 @@ const INTERRUPTED: f64 = 10.0;
 const LONGEST_EVENT: f64 = 1_000.0;
 /// Of the samples that its share allows, a series gets so many at least.
 const LEAST_SHARE: f64 = 0.9;
-/// How often a case is tried on a machine that is busy with something else.
-const TRIES: usize = 3;
 
 /// What a loop does between two events.
 #[derive(Clone, Copy, Debug)]
@@ -315,14 +313,7 @@ pub(super) fn section(length: Length) -> Section {
     );
     let mut failures = Vec::new();
     for case in &CASES {
-        let mut tries = (0..TRIES).map(|_| run(case, length, &weights, &clock));
-        let mut outcome = tries.next().expect("there is a first try");
-        for next in tries {
-            if outcome.failures.is_empty() {
-                break;
-            }
-            outcome = next;
-        }
+        let outcome = until_good(|| run(case, length, &weights, &clock), |outcome| outcome.failures.is_empty());
         let spacing: Vec<String> =
             outcome.spacing.iter().map(|&spacing| duration(spacing / case.series as f64)).collect();
         let fewest = if case.feasible {

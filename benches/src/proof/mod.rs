@@ -36,6 +36,18 @@ impl Length {
     }
 }
 
+/// Measures until it is good, a few times at most: a machine may be busy with something else for a while.
+fn until_good<T>(mut measure: impl FnMut() -> T, is_good: impl Fn(&T) -> bool) -> T {
+    const TRIES: usize = 3;
+    for _ in 1..TRIES {
+        let measured = measure();
+        if is_good(&measured) {
+            return measured;
+        }
+    }
+    measure()
+}
+
 /// Something that measures a section.
 #[derive(Clone, Copy, Debug)]
 pub struct Proof {
