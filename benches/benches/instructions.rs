@@ -262,7 +262,7 @@ mod counted {
         histogram
     }
 
-    // A section that is sampled. One sample in sixteen measures what it costs.
+    // A section that is sampled. One sample in four measures what it costs.
     #[library_benchmark]
     #[bench::records(setup = ready_all)]
     fn timed_section_all(histogram: Histogram) -> Histogram {

@@ -98,7 +98,7 @@ impl Recorder {
 }
 
 /// The clock of a thread's processor time, which other threads can read.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 struct CpuClock(#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))] libc::clockid_t);
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
