@@ -52,7 +52,7 @@ pub(crate) fn register(registry: &Registry) -> impl Iterator<Item = RegisterErro
             "inferometer_overhead_seconds_total",
             "What recording has cost, as reckoned at the end of the last scrape: records times the cost of one, and samples as measured.",
             || {
-                calibration::ensure();
+                calibration::refresh();
                 overhead_seconds()
             },
         ),

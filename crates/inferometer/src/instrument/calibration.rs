@@ -1,18 +1,39 @@
 //! Measures what records cost on this machine while everything is in the caches, and has the cells for those that measure
 //! themselves to rehearse with.
+//!
+//! A processor changes its speed, and at the start of a program it may be busy with other things. So it is measured again
+//! and again, when somebody scrapes.
 
-use super::{Histogram, Observation};
+use super::{Counter, Histogram, Observation};
 use crate::clock;
 use crate::grid::{Buckets, Domain, Grid};
-use crate::registry::{BUCKETS, Registry};
+use crate::registry::{BUCKETS, RegisterError, Registry};
 use crate::sampling::{self, Sampling, costs};
 use crate::storage::{Cells, Slot};
 use crate::sync::{AtomicU64, OnceLock};
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64 as Time, Ordering::Relaxed};
+use std::time::Duration;
 
+/// How often each cost is measured the first time; the best one counts.
 const BATCHES: u32 = 8;
+/// It is not measured again sooner than after this.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// What is recorded to in order to measure, in a registry of its own.
+#[derive(Debug)]
+struct Instruments {
+    /// Several of both, as records to one and the same cell wait for each other.
+    counters: Vec<Counter>,
+    observed: Vec<Histogram>,
+    /// A section that is hardly ever timed, and one that always is.
+    rarely: Histogram,
+    always: Histogram,
+}
+
+/// When it was measured last, in ticks.
+static MEASURED: Time = Time::new(0);
 
 /// Measures the costs, once in the process; takes less than a millisecond. Whoever comes meanwhile goes on with what is
 /// usual. Not to be called in a cold path: it records.
@@ -22,35 +43,63 @@ pub(crate) fn ensure() {
     if clock::is_mocked() || DONE.load(Relaxed) || DONE.swap(true, Relaxed) {
         return;
     }
-    let registry = Registry::new();
-    // Adds to one and the same cell would wait for each other.
-    let counters = [0, 1, 2, 3].map(|i| registry.counter(&format!("probe_{i}_total"), &[]));
-    let probe: Result<Histogram, _> = registry.histogram("probe_seconds", &[]);
-    let always: Result<Histogram, _> = registry.histogram("probe_always_seconds", &[]);
-    let ([Ok(a), Ok(b), Ok(c), Ok(d)], Ok(probe), Ok(always)) = (counters, probe, always) else {
-        return; // no room: then what is usual must do
-    };
-    // The budget of this thread has nothing to do with it.
-    sampling::aside(|| {
-        let counters = black_box([&a, &b, &c, &d]);
-        costs::ADD.set(cost_of(1_000, |_| counters.iter().for_each(|counter| counter.increment(1))) / 4.0);
-        costs::OBSERVE.set(cost_of(4_000, |i| black_box(&probe).record_nanos(black_box(u64::from(i) << 8))));
-        probe.set_sampling(Sampling::EveryN(Sampling::MAX_N));
-        let event = cost_of(4_000, |_| _ = black_box(&probe).start().stop());
-        costs::EVENT.set(event);
-        always.set_sampling(Sampling::Always);
-        let sample = |_| _ = black_box(&always).start().stop();
-        costs::set_sample(0.0, 0.0);
-        let whole = cost_of(200, sample) - event;
-        // What it sees of itself is booked by now, as if that were all.
-        let before = booked(&always);
-        (0..200).for_each(sample);
-        let (samples, picos) = booked(&always);
-        costs::set_sample(whole, (picos - before.1) as f32 / 1e3 / (samples - before.0) as f32);
-    });
+    measure(BATCHES);
+    MEASURED.store(clock::now().max(1), Relaxed);
     for domain in [Domain::Nanoseconds, Domain::Integers, Domain::Floats] {
         REHEARSALS[domain as usize].get_or_init(|| Rehearsal::new(domain));
     }
+}
+
+/// Measures the costs again if that was long ago; takes some fifty microseconds then. For a scrape.
+pub(crate) fn refresh() {
+    ensure();
+    let (measured, now) = (MEASURED.load(Relaxed), clock::now());
+    let due = measured != 0 && u128::from(clock::nanos(clock::ticks_between(measured, now))) > PERIOD.as_nanos();
+    if due && MEASURED.compare_exchange(measured, now, Relaxed, Relaxed).is_ok() {
+        measure(1);
+    }
+}
+
+impl Instruments {
+    fn new() -> Result<Self, RegisterError> {
+        let registry = Registry::new();
+        let histogram = |name, sampling| {
+            let histogram: Histogram = registry.histogram(name, &[])?;
+            histogram.set_sampling(sampling);
+            Ok(histogram)
+        };
+        Ok(Instruments {
+            counters: (0..8).map(|i| registry.counter(&format!("add_{i}_total"), &[])).collect::<Result<_, _>>()?,
+            observed: (0..4)
+                .map(|i| registry.histogram(&format!("observe_{i}_seconds"), &[]))
+                .collect::<Result<_, _>>()?,
+            rarely: histogram("rarely_seconds", Sampling::EveryN(Sampling::MAX_N))?,
+            always: histogram("always_seconds", Sampling::Always)?,
+        })
+    }
+}
+
+/// Measures so many batches of each kind of record, and takes the costs from the best.
+fn measure(batches: u32) {
+    // Where there is no room, what is known must do.
+    let Ok(instruments) = Instruments::new() else { return };
+    let Instruments { counters, observed, rarely, always } = black_box(&instruments);
+    // The budget of this thread has nothing to do with it.
+    sampling::aside(|| {
+        let add = |_| counters.iter().for_each(|counter| counter.increment(1));
+        costs::ADD.follow(cost_of(batches, 500, add) / counters.len() as f32);
+        let observe = |i| observed.iter().for_each(|histogram| histogram.record_nanos(black_box(u64::from(i) << 8)));
+        costs::OBSERVE.follow(cost_of(batches, 500, observe) / observed.len() as f32);
+        let event = cost_of(batches, 2_000, |_| _ = rarely.start().stop());
+        costs::EVENT.follow(event);
+        let before = booked(always);
+        let whole = cost_of(batches, 200, |_| _ = always.start().stop()) - event;
+        let after = booked(always);
+        let samples = after.0.saturating_sub(before.0);
+        if samples > 0 {
+            costs::follow_sample(whole, after.1.saturating_sub(before.1) as f32 / 1e3 / samples as f32);
+        }
+    });
 }
 
 /// How many samples were taken with a histogram, and what they have cost in picoseconds.
@@ -101,14 +150,14 @@ pub(super) fn histogram<T: Observation>() -> Option<(&'static Grid, Cells)> {
 }
 
 /// Nanoseconds a call, in the best of some batches.
-fn cost_of(calls: u32, mut call: impl FnMut(u32)) -> f32 {
+fn cost_of(batches: u32, calls: u32, mut call: impl FnMut(u32)) -> f32 {
     let mut batch = || {
         let start = clock::now();
         (0..calls).for_each(&mut call);
         clock::nanos(clock::ticks_between(start, clock::now())) as f32 / calls as f32
     };
     batch(); // into the caches
-    (0..BATCHES).map(|_| batch()).fold(f32::INFINITY, f32::min)
+    (0..batches).map(|_| batch()).fold(f32::INFINITY, f32::min)
 }
 
 #[cfg(test)]

@@ -5,20 +5,25 @@
 
 use super::budget::Terms;
 use crate::clock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// A cost, and what it is taken for until it is measured.
 #[derive(Debug)]
 pub(crate) struct Cost {
     hot: AtomicU32,
+    /// Whether that was measured.
+    is_known: AtomicBool,
     /// How often a record has measured itself, and by how much it took longer, on average. In one word.
     cold: AtomicU64,
 }
 
 /// A record that measures itself waits until its memory has arrived; others do not, and the processor meanwhile goes on
-/// with what follows. On the other hand it has the thread's table in the cache already. What remains of the wait is half,
-/// by comparison with loops that were timed with and without their records: see `docs/overhead.md`.
-const OVERLAP: f32 = 0.5;
+/// with what follows. On the other hand it has the thread's table in the cache already. What remains of the wait is this
+/// much, by comparison with loops that were timed with and without their records: see `docs/overhead.md`.
+const OVERLAP: f32 = 0.8;
+
+/// By so much a record that measures itself seems to take longer although its memory is near; nanoseconds.
+const NOISE: f32 = 1.0;
 
 /// The mean goes over so many of the last ones.
 const MEMORY: u32 = 64;
@@ -26,9 +31,12 @@ const MEMORY: u32 = 64;
 /// One that took more times the mean than this was interrupted, and counts as this.
 const MOST_TIMES: f32 = 8.0;
 
+/// What the mean is taken for at least then: memory may be near now and far later.
+const LEAST: f32 = 10.0;
+
 impl Cost {
     const fn usually(nanos: f32) -> Self {
-        Cost { hot: AtomicU32::new(nanos.to_bits()), cold: AtomicU64::new(0) }
+        Cost { hot: AtomicU32::new(nanos.to_bits()), is_known: AtomicBool::new(false), cold: AtomicU64::new(0) }
     }
 
     /// With everything in the caches.
@@ -38,12 +46,16 @@ impl Cost {
 
     /// How much more it is where it is made.
     pub(crate) fn cold(&self) -> f32 {
-        (OVERLAP * f32::from_bits(self.cold.load(Relaxed) as u32)).max(0.0)
+        OVERLAP * (f32::from_bits(self.cold.load(Relaxed) as u32) - NOISE).max(0.0)
     }
 
-    /// Sets what was measured with everything in the caches; what cannot be is cut to what can.
-    pub(crate) fn set(&self, nanos: f32) {
-        self.hot.store(nanos.clamp(0.05, 10_000.0).to_bits(), Relaxed);
+    /// Takes in what was measured with everything in the caches: at once if it is less than was known, for what disturbs
+    /// only adds to it; else bit by bit, for a processor may become slower. What cannot be is cut to what can.
+    pub(crate) fn follow(&self, nanos: f32) {
+        let (nanos, known) = (nanos.clamp(0.05, 10_000.0), self.hot());
+        let first = !self.is_known.swap(true, Relaxed);
+        let hot = if first || nanos < known { nanos } else { known + (nanos - known) / 8.0 };
+        self.hot.store(hot.to_bits(), Relaxed);
     }
 
     /// Takes in by how much a record that measured itself took longer than in the caches.
@@ -51,7 +63,8 @@ impl Cost {
         let take_in = |bits: u64| {
             let (times, mean) = ((bits >> 32) as u32, f32::from_bits(bits as u32));
             let times = (times + 1).min(MEMORY);
-            let mean = mean + (more.min(MOST_TIMES * mean.max(1.0)) - mean) / times as f32;
+            let most = MOST_TIMES * mean.max(LEAST);
+            let mean = mean + (more.clamp(-most, most) - mean) / times as f32;
             Some(u64::from(times) << 32 | u64::from(mean.to_bits()))
         };
         // The closure always answers `Some`, so this cannot fail.
@@ -74,17 +87,18 @@ static SEEN: Cost = Cost::usually(70.0);
 
 /// How much more a sample costs for each nanosecond that it sees of cold memory: it cannot see how its own first
 /// instructions are fetched. By comparison with samples that were timed from outside: see `docs/overhead.md`.
-const UNSEEN: f32 = 1.35;
+const UNSEEN: f32 = 1.2;
 
 /// What a sample costs that has seen this of itself.
 pub(crate) fn whole(seen: f32) -> f32 {
-    (SAMPLE.hot() + (seen - SEEN.hot()) * if seen > SEEN.hot() { UNSEEN } else { 1.0 }).max(1.0)
+    (SAMPLE.hot() + (seen - SEEN.hot()) * UNSEEN).max(1.0)
 }
 
-/// Sets what a sample costs, and what it sees of that, both with everything in the caches.
-pub(crate) fn set_sample(whole: f32, seen: f32) {
-    SEEN.set(seen);
-    SAMPLE.set(whole);
+/// Takes in what a sample costs with everything in the caches, and what was booked for it by [`whole`], on average.
+pub(crate) fn follow_sample(whole: f32, booked: f32) {
+    let seen = SEEN.hot() + (booked - SAMPLE.hot()) / UNSEEN;
+    SEEN.follow(seen);
+    SAMPLE.follow(whole);
 }
 
 /// What the budget reckons with now.

@@ -331,7 +331,7 @@ impl Registry {
         clock::check();
         if !clock::is_mocked() {
             // Before this scrape takes cells out of the cache of the thread that writes to them.
-            probe::begin(1 + draw() as u32 % probe::REACH);
+            probe::begin(draw());
         }
         scratch.calls = self.retired_calls();
         // The generation first: should something change meanwhile, what is newer than the generation says is looked at

@@ -12,17 +12,21 @@
 use super::recorders;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// How many records the one that measures is away, at most.
-pub(crate) const REACH: u32 = 256;
+/// How many records pass before one may be drawn. Where a thread did not record while a scrape read its cells, the first
+/// record to each has to fetch the line back from another core; that is rare, but in these it would be frequent.
+const FIRST: u32 = 64;
+
+/// Among how many records after these the one is drawn.
+const REACH: u32 = 192;
 
 /// How many records there are until the one that measures, this one included; 0 when none is to.
 static COUNTDOWN: AtomicU32 = AtomicU32::new(0);
 
-/// Lets the `records`-th record from now on measure itself. If one that was told so before is still to come, that is given
+/// Lets one of the next records measure itself; `random` says which. If one that was told so before is still to come, that is given
 /// up instead: where so little is recorded, the tables are to be right again some time.
-pub(crate) fn begin(records: u32) {
+pub(crate) fn begin(random: u64) {
     if COUNTDOWN.swap(0, Relaxed) == 0 {
-        COUNTDOWN.store(records, Relaxed);
+        COUNTDOWN.store(FIRST + 1 + random as u32 % REACH, Relaxed);
         recorders::clear_tables();
     }
 }
