@@ -3,8 +3,8 @@
 //! - `cargo run --release -p inferometer-benches --bin figures` measures the figures of the design and compares them with
 //!   their goals. `--json` prints them for a program, `--check` fails when one is missed by far or a peer is
 //!   better. With `--profile release-fat-lto` instead of `--release` the whole program is optimised as one.
-//! - `cargo run --release -p inferometer-benches --bin overhead` measures what `docs/overhead.md` shows: that timing stays
-//!   inside its budget, and that the crate's own account of its cost is right.
+//! - `cargo run --release -p inferometer-benches --bin overhead` measures what `docs/overhead.md` shows: how short
+//!   a decode step may be, that timing stays inside its budget, and that the crate's own account of its cost is right.
 //! - `cargo bench -p inferometer-benches --bench record` (and `cold`) has every record operation beside the peers.
 //! - `cargo bench -p inferometer-benches --bench inference` proves the overhead in an engine, end to end.
 //! - `cargo bench -p inferometer-benches --bench instructions` counts instructions under Valgrind: exact and repeatable,
@@ -92,6 +92,7 @@ pub mod contests;
 pub mod cpu_clock;
 pub mod inputs;
 pub mod library;
+pub mod machine;
 pub mod paired;
 pub mod pin;
 pub mod proof;

@@ -34,7 +34,7 @@ pub trait Library: 'static {
     /// One histogram of durations.
     type Histogram: Send + Sync + 'static;
     /// A duration as a histogram takes it. A program has it in this form, or pays for the conversion itself.
-    type Time: Copy;
+    type Time: Copy + Send + Sync;
     /// One histogram of integers.
     type Sizes: Send + Sync;
 

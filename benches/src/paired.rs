@@ -41,6 +41,12 @@ impl Difference {
         }
     }
 
+    /// The same of a whole of which what was timed is this share; the rest is not affected.
+    pub fn of_whole(self, share: f64) -> Self {
+        let interval = (self.interval.0 * share, self.interval.1 * share);
+        Difference { estimate: self.estimate * share, upper: self.upper * share, interval }
+    }
+
     /// Whether no difference at all is possible too.
     pub fn may_be_none(&self) -> bool {
         self.interval.0 <= 0.0 && self.interval.1 >= 0.0

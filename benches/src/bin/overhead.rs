@@ -31,15 +31,15 @@ fn main() -> ExitCode {
     let mut failures = Vec::new();
     for proof in proof::ALL.iter().filter(|proof| chosen.is_empty() || chosen.iter().any(|name| name == proof.name)) {
         eprintln!("measuring {} ...", proof.name);
-        let section = (proof.run)(length);
-        println!("{}", section.text);
+        let measured = proof.measure(length);
+        println!("{}", measured.section.text);
         if let Some(page) = &mut page
-            && let Err(error) = page.replace(proof.name, &section)
+            && let Err(error) = page.replace(proof.name, &measured)
         {
             eprintln!("{error}");
             return ExitCode::from(2);
         }
-        failures.extend(section.failures.into_iter().map(|failure| format!("{}: {failure}", proof.name)));
+        failures.extend(measured.section.failures.iter().map(|failure| format!("{}: {failure}", proof.name)));
     }
     failures.iter().for_each(|failure| eprintln!("DOES NOT HOLD {failure}"));
     if check && !failures.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }

@@ -3,10 +3,18 @@
 //! Each section names the cases that it has, so that the page can be held against the code, and says what did not hold.
 
 mod account;
+mod break_even;
 mod budget;
+mod curve;
 mod page;
+mod plot;
+mod step;
+mod sweep;
 
 pub use page::{Page, PageError};
+pub use plot::Plot;
+
+use crate::machine;
 
 /// A part of the page, measured.
 #[derive(Clone, Debug)]
@@ -15,6 +23,36 @@ pub struct Section {
     pub text: String,
     /// What does not hold.
     pub failures: Vec<String>,
+}
+
+/// A section, and the pictures in it.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The section, which refers to the pictures.
+    pub section: Section,
+    /// Files beside the page.
+    pub plots: Vec<Plot>,
+}
+
+impl From<Section> for Measured {
+    fn from(section: Section) -> Self {
+        Measured { section, plots: Vec::new() }
+    }
+}
+
+impl Proof {
+    /// Measures it, and adds how and on what.
+    pub fn measure(&self, length: Length) -> Measured {
+        let mut measured = (self.run)(length);
+        let text = &mut measured.section.text;
+        *text = format!("{}\n\nBy {}, on {}.", text.trim_end(), self.command(), machine::line());
+        measured
+    }
+
+    /// As the page shows it.
+    fn command(&self) -> String {
+        format!("`cargo xtask overhead {}`", self.name)
+    }
 }
 
 /// How long the cases go on.
@@ -54,13 +92,17 @@ pub struct Proof {
     /// By which it is chosen, and found in the page.
     pub name: &'static str,
     /// Measures it.
-    pub run: fn(Length) -> Section,
+    pub run: fn(Length) -> Measured,
     /// The names of its cases, which stand in the page.
     pub cases: fn() -> Vec<&'static str>,
+    /// Whether there is a picture of that name, which shows the cases as well.
+    pub has_plot: bool,
 }
 
 /// All of them, in the page's order.
-pub const ALL: [Proof; 2] = [
-    Proof { name: "budget", run: budget::section, cases: budget::cases },
-    Proof { name: "account", run: account::section, cases: account::cases },
+pub const ALL: [Proof; 4] = [
+    Proof { name: "break-even", run: break_even::section, cases: break_even::cases, has_plot: true },
+    Proof { name: "sweep", run: sweep::section, cases: sweep::cases, has_plot: true },
+    Proof { name: "budget", run: |length| budget::section(length).into(), cases: budget::cases, has_plot: false },
+    Proof { name: "account", run: |length| account::section(length).into(), cases: account::cases, has_plot: false },
 ];

@@ -1,6 +1,6 @@
 //! The page, and the sections in it that are written by this program.
 
-use super::{Proof, Section};
+use super::{Measured, Proof, plot};
 use std::path::PathBuf;
 use std::{fmt, fs, io};
 
@@ -20,6 +20,10 @@ pub enum PageError {
     NoSection(&'static str),
     /// A section does not show a case.
     NoCase(&'static str, &'static str),
+    /// A section does not say how it was measured.
+    NoCommand(&'static str),
+    /// The picture of a section does not show a case, or there is none.
+    NotDrawn(&'static str, &'static str),
 }
 
 impl fmt::Display for PageError {
@@ -28,6 +32,10 @@ impl fmt::Display for PageError {
             PageError::Io(path, error) => write!(f, "{}: {error}", path.display()),
             PageError::NoSection(section) => write!(f, "the page has no section `{section}`"),
             PageError::NoCase(section, case) => write!(f, "the page's section `{section}` does not show `{case}`"),
+            PageError::NoCommand(section) => {
+                write!(f, "the page's section `{section}` does not say how it is measured")
+            }
+            PageError::NotDrawn(section, case) => write!(f, "the plot of `{section}` does not show `{case}`"),
         }
     }
 }
@@ -59,34 +67,57 @@ impl Page {
         found.ok_or(PageError::NoSection(section))
     }
 
-    /// Puts a new measurement in place of the old one.
+    /// Puts a new measurement in place of the old one, and its pictures beside the page.
     ///
     /// # Errors
-    /// When the page has no such section, or cannot be written.
-    pub fn replace(&mut self, name: &'static str, section: &Section) -> Result<(), PageError> {
+    /// When the page has no such section, or something cannot be written.
+    pub fn replace(&mut self, name: &'static str, measured: &Measured) -> Result<(), PageError> {
         let (from, to) = self.place(name)?;
-        self.text.replace_range(from..to, &format!("\n\n{}\n\n", section.text.trim()));
+        self.text.replace_range(from..to, &format!("\n\n{}\n\n", measured.section.text.trim()));
+        for plot in &measured.plots {
+            let path = self.beside(&plot.path());
+            let directory = path.parent().map_or(Ok(()), fs::create_dir_all);
+            directory.and_then(|()| fs::write(&path, plot.svg())).map_err(|error| PageError::Io(path, error))?;
+        }
         fs::write(&self.path, &self.text).map_err(|error| PageError::Io(self.path.clone(), error))
     }
 
-    /// Whether the page shows each case of a section.
+    fn beside(&self, path: &str) -> PathBuf {
+        self.path.with_file_name(path)
+    }
+
+    /// Whether the page shows each case of a section, how it was measured, and its picture, if it has one.
     ///
     /// # Errors
     /// When one is missing.
     pub fn check(&self, proof: &Proof) -> Result<(), PageError> {
         let (from, to) = self.place(proof.name)?;
         let shown = &self.text[from..to];
-        match (proof.cases)().into_iter().find(|case| !shown.contains(&format!("| {case} |"))) {
-            Some(case) => Err(PageError::NoCase(proof.name, case)),
-            None => Ok(()),
+        if !shown.contains(&proof.command()) {
+            return Err(PageError::NoCommand(proof.name));
         }
+        let path = plot::path(proof.name);
+        let plot = if proof.has_plot && shown.contains(&format!("]({path})")) {
+            fs::read_to_string(self.beside(&path)).unwrap_or_default()
+        } else {
+            String::new()
+        };
+        for case in (proof.cases)() {
+            if !shown.contains(&format!("| {case} |")) {
+                return Err(PageError::NoCase(proof.name, case));
+            }
+            if proof.has_plot && !plot::shows(&plot, case) {
+                return Err(PageError::NotDrawn(proof.name, case));
+            }
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proof::{ALL, Length};
+    use crate::proof::{ALL, Length, Section};
 
     fn page(text: &str) -> Page {
         let path = std::env::temp_dir().join(format!("page-{}-{:p}.md", std::process::id(), text));
@@ -94,26 +125,45 @@ mod tests {
     }
 
     fn proof() -> Proof {
-        fn run(_: Length) -> Section {
-            Section { text: "| b | 2 |".to_owned(), failures: Vec::new() }
+        fn run(_: Length) -> Measured {
+            Section { text: "| b | 2 |\n\n`cargo xtask overhead x`".to_owned(), failures: Vec::new() }.into()
         }
-        Proof { name: "x", run, cases: || vec!["b"] }
+        Proof { name: "x", run, cases: || vec!["b"], has_plot: false }
     }
 
     #[test]
     fn a_section_is_replaced_and_the_rest_stays() {
-        let mut page = page("# Title\n<!-- measured: x -->\n| a | 1 |\n<!-- end of x -->\nThe rest.\n");
+        let mut page = page("# Title\n<!-- measured: x -->\n`cargo xtask overhead x`\n<!-- end of x -->\nThe rest.\n");
         assert!(matches!(page.check(&proof()), Err(PageError::NoCase("x", "b"))));
         page.replace("x", &(proof().run)(Length::Short)).unwrap();
         page.check(&proof()).unwrap();
         let written = fs::read_to_string(&page.path).unwrap();
         fs::remove_file(&page.path).unwrap();
-        assert_eq!(written, "# Title\n<!-- measured: x -->\n\n| b | 2 |\n\n<!-- end of x -->\nThe rest.\n");
+        assert_eq!(
+            written,
+            "# Title\n<!-- measured: x -->\n\n| b | 2 |\n\n`cargo xtask overhead x`\n\n<!-- end of x -->\nThe rest.\n"
+        );
     }
 
     #[test]
     fn a_page_without_the_section_is_an_error() {
         assert!(matches!(page("# Title\n").check(&proof()), Err(PageError::NoSection("x"))));
+    }
+
+    #[test]
+    fn a_section_that_does_not_say_how_it_was_measured_is_an_error() {
+        let page = page("<!-- measured: x -->\n| b | 2 |\n<!-- end of x -->\n");
+        assert!(matches!(page.check(&proof()), Err(PageError::NoCommand("x"))));
+    }
+
+    #[test]
+    fn a_section_without_its_plot_is_an_error() {
+        let page = page(
+            "<!-- measured: x -->\n| b | 2 |\n`cargo xtask overhead x`\n![X](overhead/x.svg)\n<!-- end of x -->\n",
+        );
+        page.check(&proof()).unwrap();
+        let with_plot = Proof { has_plot: true, ..proof() };
+        assert!(matches!(page.check(&with_plot), Err(PageError::NotDrawn("x", "b"))));
     }
 
     #[test]

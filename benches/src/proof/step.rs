@@ -1,0 +1,337 @@
+//! A synthetic step: it reads memory for a while, and meanwhile records what an engine records of a decode step.
+//!
+//! The machines that this runs on are shared, and slow down by a fifth for milliseconds at a time. So steps with records
+//! and without take turns in blocks that are far shorter than that, and of the ratios of neighbours the median counts. Of
+//! a longer step only what is around the records is timed: they do not change what comes long before or long after.
+
+use crate::inputs::{Distribution, SplitMix64};
+use crate::library::{Buckets, Library};
+use crate::paired::Difference;
+use crate::pin;
+use crate::timing::quantile;
+use crate::workload::{DecodeStep, Populated, times};
+use std::fmt;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How many words are read at once: 4 KiB, which take some 50 ns.
+const PIECE: usize = 512;
+/// How long what is timed takes, about: several steps, or a part of one.
+const BLOCK: Duration = Duration::from_micros(50);
+/// Pairs follow each other within a disturbance, so they are no independent samples: the medians of so many stretches are.
+const STRETCHES: usize = 100;
+/// Fewer pairs than this say nothing.
+const FEWEST: usize = 8;
+
+/// What a step reads: so many pieces that are not timed, then some, then it records, and the same again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work<'a> {
+    words: &'a [u64],
+    lead: usize,
+    half: usize,
+    /// How many steps a block has.
+    steps: usize,
+}
+
+/// Where a thread is in its loop.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor {
+    word: usize,
+    step: usize,
+    last: Instant,
+}
+
+impl Cursor {
+    fn at(word: usize) -> Self {
+        Cursor { word, step: 0, last: Instant::now() }
+    }
+}
+
+impl<'a> Work<'a> {
+    /// So much of these words, again from the start after the last, that it takes about so long.
+    pub(super) fn lasting(length: Duration, words: &'a [u64]) -> Self {
+        let work = Work { words, lead: 0, half: 1, steps: 1 };
+        let mut cursor = Cursor::at(0);
+        let mut a_piece = || {
+            const PIECES: usize = 1_024;
+            let start = Instant::now();
+            work.read(&mut cursor, PIECES);
+            start.elapsed().as_secs_f64() / PIECES as f64
+        };
+        let piece = quantile(&(0..33).map(|_| a_piece()).collect::<Vec<_>>(), 0.5);
+        let timed = length.min(BLOCK);
+        let half = (timed.as_secs_f64() / 2.0 / piece).round().max(1.0) as usize;
+        let lead = ((length - timed).as_secs_f64() / piece).round() as usize;
+        let steps = BLOCK.div_duration_f64(length).max(1.0) as usize;
+        Work { words, lead, half, steps }
+    }
+
+    /// Not inlined: else there would be one piece of code for each loop, and they need not be equally fast. Nothing in it
+    /// waits for what came before, so that records cannot hide behind it.
+    #[inline(never)]
+    fn read(&self, cursor: &mut Cursor, pieces: usize) {
+        for _ in 0..pieces {
+            let piece = &self.words[cursor.word..cursor.word + PIECE];
+            black_box(piece.iter().fold(0_u64, |sum, word| sum.wrapping_add(*word)));
+            cursor.word = if cursor.word + 2 * PIECE > self.words.len() { 0 } else { cursor.word + PIECE };
+        }
+    }
+
+    /// So many steps, with something in the middle of each.
+    #[inline(always)]
+    fn steps(&self, cursor: &mut Cursor, steps: usize, mut middle: impl FnMut(&mut Cursor)) {
+        for _ in 0..steps {
+            self.read(cursor, self.half);
+            cursor.step += 1;
+            middle(cursor);
+            self.read(cursor, self.half);
+        }
+    }
+
+    /// Which part of a step is timed.
+    fn timed_share(&self) -> f64 {
+        let timed = 2 * self.half;
+        timed as f64 / (self.lead + timed) as f64
+    }
+}
+
+/// The words that fit into the first-level cache with everything else.
+pub(super) fn hot(words: &[u64]) -> &[u64] {
+    &words[..PIECE]
+}
+
+/// A loop of so many steps.
+type Loop = dyn Fn(&Work<'_>, &mut Cursor, usize) + Sync;
+
+/// A loop that records, and what it is called.
+pub(super) struct Recorder {
+    pub(super) name: &'static str,
+    steps: Box<Loop>,
+    upkeep: Box<dyn Fn() + Sync>,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Where the durations that are recorded come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// They are there already.
+    Given,
+    /// Each step reads the system's clock at its end.
+    Read,
+}
+
+fn bare(work: &Work<'_>, cursor: &mut Cursor, steps: usize) {
+    work.steps(cursor, steps, |_| ());
+}
+
+#[inline(never)]
+fn recording<L: Library>(
+    decode: &DecodeStep<L>,
+    times: &[L::Time],
+    work: &Work<'_>,
+    cursor: &mut Cursor,
+    steps: usize,
+) {
+    work.steps(cursor, steps, |cursor| decode.record(times[cursor.step % times.len()], usage(cursor)));
+}
+
+#[inline(never)]
+fn timing<L: Library>(decode: &DecodeStep<L>, work: &Work<'_>, cursor: &mut Cursor, steps: usize) {
+    work.steps(cursor, steps, |cursor| {
+        let now = Instant::now();
+        let time = now - cursor.last;
+        cursor.last = now;
+        decode.record(L::time(time.as_nanos() as u64), usage(cursor));
+    });
+}
+
+/// Of the cache: another value each time.
+fn usage(cursor: &Cursor) -> f64 {
+    cursor.step as f64 * 1e-6
+}
+
+/// The loop of a library.
+pub(super) fn recorder<L: Library>(name: &'static str, buckets: Buckets, clock: Clock) -> Recorder {
+    let mut registry = L::registry();
+    let decode = DecodeStep::<L>::new(&mut registry, buckets);
+    recorder_of(name, decode, clock, move || L::upkeep(&registry))
+}
+
+fn recorder_of<L: Library>(
+    name: &'static str,
+    decode: DecodeStep<L>,
+    clock: Clock,
+    upkeep: impl Fn() + Sync + 'static,
+) -> Recorder {
+    let times = times::<L>(&Distribution::ALL[0].nanos());
+    let steps: Box<Loop> = match clock {
+        Clock::Given => Box::new(move |work, cursor, steps| recording(black_box(&decode), &times, work, cursor, steps)),
+        Clock::Read => Box::new(move |work, cursor, steps| timing(black_box(&decode), work, cursor, steps)),
+    };
+    Recorder { name, steps, upkeep: Box::new(upkeep) }
+}
+
+/// What a scrape reads beside the step's own series: so many that it takes a while.
+pub(super) type Scraped<L> = Populated<L>;
+
+/// The same in a registry that has more, and that is scraped.
+pub(super) fn recorder_in<L: Library>(name: &'static str, buckets: Buckets, scraped: &mut Scraped<L>) -> Recorder {
+    let decode = DecodeStep::<L>::new(&mut scraped.registry, buckets);
+    recorder_of(name, decode, Clock::Given, || ())
+}
+
+/// What goes on beside the loop that is timed.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Beside<'a> {
+    /// A second thread does the same to the same series.
+    pub(super) second_thread: bool,
+    /// Another thread does this so many times a second, or without a pause.
+    pub(super) scrapes: Option<(&'a (dyn Fn() + Sync), f64)>,
+}
+
+impl fmt::Debug for Beside<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hertz = self.scrapes.map(|(_, hertz)| hertz);
+        f.debug_struct("Beside").field("second_thread", &self.second_thread).field("scrapes", &hertz).finish()
+    }
+}
+
+/// The second thread, which does what it is told.
+struct Second {
+    order: AtomicUsize,
+    obeyed: AtomicUsize,
+    /// How many steps it has done.
+    steps: AtomicU64,
+}
+
+impl Second {
+    const STOP: usize = usize::MAX;
+
+    fn serve(&self, work: &Work<'_>, loops: &[&Loop]) {
+        pin::to_core(1);
+        // Elsewhere in the memory than the first thread.
+        let mut cursor = Cursor::at(work.words.len() / 2 / PIECE * PIECE);
+        loop {
+            let now = self.order.load(Acquire);
+            self.obeyed.store(now, Release);
+            if now == Self::STOP {
+                break;
+            }
+            work.read(&mut cursor, work.lead);
+            loops[now](work, &mut cursor, 1);
+            self.steps.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn command(&self, what: usize) {
+        self.order.store(what, Release);
+        while self.obeyed.load(Acquire) != what {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// What came out of a race.
+#[derive(Clone, Debug)]
+pub(super) struct Raced {
+    /// How long a step without records takes, in nanoseconds.
+    pub(super) step: f64,
+    /// What each recorder's steps take more.
+    pub(super) more: Vec<Difference>,
+}
+
+/// Compares steps with records and without, in turns, for about so long.
+pub(super) fn race(work: &Work<'_>, recorders: &[Recorder], beside: &Beside<'_>, time: Duration) -> Raced {
+    let loops: Vec<&Loop> = std::iter::once(&bare as &Loop).chain(recorders.iter().map(|r| &*r.steps)).collect();
+    let second = beside.second_thread.then(|| Second {
+        order: AtomicUsize::new(0),
+        obeyed: AtomicUsize::new(0),
+        steps: AtomicU64::new(0),
+    });
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        if let Some(second) = &second {
+            scope.spawn(|| second.serve(work, &loops));
+        }
+        if let Some((scrape, hertz)) = beside.scrapes {
+            let done = &done;
+            scope.spawn(move || {
+                pin::to_core(1);
+                let mut next = Instant::now();
+                while !done.load(Relaxed) {
+                    scrape();
+                    next += Duration::from_secs_f64(1.0 / hertz);
+                    while !done.load(Relaxed) && Instant::now() < next {
+                        thread::sleep(Duration::from_millis(5).min(next.saturating_duration_since(Instant::now())));
+                    }
+                }
+            });
+        }
+        // In a thread of its own, because it is pinned.
+        let racer = scope.spawn(|| take_turns(work, recorders, &loops, second.as_ref(), time));
+        let raced = racer.join();
+        done.store(true, Relaxed);
+        if let Some(second) = &second {
+            second.command(Second::STOP);
+        }
+        raced.expect("the race does not panic")
+    })
+}
+
+fn take_turns(
+    work: &Work<'_>,
+    recorders: &[Recorder],
+    loops: &[&Loop],
+    second: Option<&Second>,
+    time: Duration,
+) -> Raced {
+    pin::to_core(0);
+    let mut cursor = Cursor::at(0);
+    // Nanoseconds, unless the second thread did not run meanwhile.
+    let mut block = |which: usize| {
+        let before = second.map(|second| {
+            second.command(which);
+            second.steps.load(Relaxed)
+        });
+        work.read(&mut cursor, work.lead);
+        let start = Instant::now();
+        loops[which](work, &mut cursor, work.steps);
+        let nanos = start.elapsed().as_nanos() as f64;
+        let alone = second
+            .zip(before)
+            .is_some_and(|(second, before)| second.steps.load(Relaxed) - before < (work.steps as u64).div_ceil(2));
+        (!alone).then_some(nanos)
+    };
+    let mut random = SplitMix64(0xABBA);
+    let mut order: Vec<usize> = (0..recorders.len()).collect();
+    let mut bare = Vec::new();
+    let mut ratios: Vec<Vec<f64>> = vec![Vec::new(); recorders.len()];
+    let begin = Instant::now();
+    while begin.elapsed() < time || ratios[0].len() < FEWEST && begin.elapsed() < 4 * time {
+        random.shuffle(&mut order);
+        for &at in &order {
+            let records =
+                if random.draw().is_multiple_of(2) { [false, true, true, false] } else { [true, false, false, true] };
+            let times = records.map(|records| block(if records { at + 1 } else { 0 }));
+            (recorders[at].upkeep)();
+            let [Some(a), Some(b), Some(c), Some(d)] = times else { continue };
+            let inner_over_outer = ((b * c) / (a * d)).ln() / 2.0;
+            ratios[at].push(if records[0] { -inner_over_outer } else { inner_over_outer });
+            bare.push(if records[0] { b } else { a });
+        }
+    }
+    let difference = |ratios: &Vec<f64>| {
+        let stretch = ratios.len().div_ceil(STRETCHES).max(1);
+        let medians: Vec<f64> = ratios.chunks(stretch).map(|stretch| quantile(stretch, 0.5)).collect();
+        Difference::of(&medians).of_whole(work.timed_share())
+    };
+    let step = quantile(&bare, 0.5) / work.steps as f64 / work.timed_share();
+    Raced { step, more: ratios.iter().map(difference).collect() }
+}
