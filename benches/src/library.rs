@@ -1,11 +1,18 @@
 //! One interface to all the libraries, so that each does the same work in the same loop.
 
 mod exporter;
+mod fastmetrics;
+mod metriken;
+pub mod nm;
+mod opentelemetry;
 mod ours;
 mod prometheus;
 mod prometheus_client;
 
 pub use exporter::Exporter;
+pub use fastmetrics::Fastmetrics;
+pub use metriken::{Metriken, MetrikenSharded};
+pub use opentelemetry::OpenTelemetry;
 pub use ours::Ours;
 pub use prometheus::Prometheus;
 pub use prometheus_client::PrometheusClient;
@@ -74,6 +81,12 @@ pub trait Library: 'static {
     /// Records an integer.
     fn observe_size(sizes: &Self::Sizes, size: u64);
 
+    /// What the library wants done between scrapes. Not part of a record, and not timed.
+    fn upkeep(_: &Self::Registry) {}
+}
+
+/// A library that Prometheus can scrape.
+pub trait Exposition: Library {
     /// What a scrape needs beside the registry, kept from one to the next.
     type Scraper;
 
@@ -82,9 +95,6 @@ pub trait Library: 'static {
 
     /// Appends the text exposition.
     fn scrape(registry: &Self::Registry, scraper: &mut Self::Scraper, into: &mut Vec<u8>);
-
-    /// What the library wants done between scrapes. Not part of a record, and not timed.
-    fn upkeep(_: &Self::Registry) {}
 }
 
 /// Which buckets a histogram has.

@@ -30,6 +30,9 @@ pub struct Row {
     /// The others'.
     #[serde(serialize_with = "as_map")]
     pub peers: Vec<(String, f64)>,
+    /// Those of others that do less, so that no goal is about them.
+    #[serde(serialize_with = "as_map", skip_serializing_if = "Vec::is_empty")]
+    pub lesser: Vec<(String, f64)>,
     /// What must be reached.
     pub goals: Vec<Goal>,
     /// Whether being worse than a peer is a regression.
@@ -114,10 +117,12 @@ impl Row {
         let missed = self.missed_goals();
         let verdict = if missed.is_empty() { "reached".to_owned() } else { format!("MISSED: {}", missed.join(", ")) };
         let _ = writeln!(text, "\n  {:<44} {:>10} {}   {verdict}", "inferometer", digits(self.ours), self.unit);
-        for (peer, value) in &self.peers {
+        let mut line = |peer: &str, value: f64, remark: &str| {
             let ratio = value / self.ours;
-            let _ = writeln!(text, "  {peer:<44} {:>10} {}   {ratio:.1} x ours", digits(*value), self.unit);
-        }
+            let _ = writeln!(text, "  {peer:<44} {:>10} {}   {ratio:.1} x ours{remark}", digits(value), self.unit);
+        };
+        self.peers.iter().for_each(|(peer, value)| line(peer, *value, ""));
+        self.lesser.iter().for_each(|(peer, value)| line(peer, *value, ", and does less"));
         let _ = writeln!(text, "  {}", self.conditions);
         for note in &self.notes {
             let _ = writeln!(text, "  {note}");

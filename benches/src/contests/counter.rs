@@ -1,8 +1,11 @@
 //! Counting to one.
 
-use crate::library::{Exporter, Library, Ours, Prometheus, PrometheusClient};
+use crate::library::{
+    Exporter, Fastmetrics, Library, Metriken, MetrikenSharded, OpenTelemetry, Ours, Prometheus, PrometheusClient, nm,
+};
 use crate::timing::Contestant;
 use crate::workload::{ONE, count};
+use ::nm::{Event, MetricsPusher, Pull, Push};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -35,6 +38,16 @@ fn fetch_add(cell: &AtomicU64, n: u64) {
     }
 }
 
+#[inline(never)]
+fn pulled(event: &Event<Pull>, n: u64) {
+    (0..n).for_each(|_| event.observe_once());
+}
+
+#[inline(never)]
+fn pushed(event: &Event<Push>, n: u64) {
+    (0..n).for_each(|_| event.observe_once());
+}
+
 /// A counter of a fresh registry, for ever.
 pub fn counter<L: Library>() -> &'static L::Counter {
     let registry = Box::leak(Box::new(L::registry()));
@@ -50,6 +63,8 @@ pub fn handle<L: Library>(name: &str) -> Contestant<'static> {
 /// All ways.
 pub fn contestants() -> Vec<Contestant<'static>> {
     let recorder = Exporter::registry();
+    let (pull, pusher) = (nm::pull(nm::Of::Nothing), MetricsPusher::new());
+    let push = nm::push(nm::Of::Nothing, &pusher);
     let cell: &'static AtomicU64 = black_box(Box::leak(Box::default()));
     vec![
         Contestant::new("inferometer", call_site),
@@ -58,6 +73,12 @@ pub fn contestants() -> Vec<Contestant<'static>> {
         Contestant::new(METRICS_MACRO, move |n| metrics::with_local_recorder(&recorder, || metrics_call_site(n))),
         handle::<Prometheus>("prometheus, handle"),
         handle::<PrometheusClient>("prometheus-client, handle"),
+        handle::<Fastmetrics>("fastmetrics, handle"),
+        handle::<OpenTelemetry>("opentelemetry, bound"),
+        handle::<Metriken>(Metriken::NAME),
+        handle::<MetrikenSharded>(MetrikenSharded::NAME),
+        Contestant::new("nm, pull", move |n| pulled(black_box(&pull), n)),
+        Contestant::with_upkeep("nm, push", move |n| pushed(black_box(&push), n), move || pusher.push()),
         handle::<Ours>("inferometer, handle"),
     ]
 }

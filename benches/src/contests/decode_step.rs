@@ -1,6 +1,9 @@
 //! Everything that one decode step records.
 
-use crate::library::{Buckets, Exporter, Library, Ours, Prometheus, PrometheusClient};
+use crate::library::{
+    Buckets, Exporter, Fastmetrics, Library, Metriken, MetrikenSharded, OpenTelemetry, Ours, Prometheus,
+    PrometheusClient,
+};
 use crate::timing::Contestant;
 use crate::workload::{DecodeStep, Weights, times};
 use std::hint::black_box;
@@ -25,6 +28,10 @@ impl<'a> Contest<'a> {
         contest.add::<Prometheus>(Prometheus::NAME, Buckets::Classic, nanos, weights);
         contest.add::<PrometheusClient>(PrometheusClient::NAME, Buckets::Classic, nanos, weights);
         contest.add::<PrometheusClient>("prometheus-client, classic + native", Buckets::Both, nanos, weights);
+        contest.add::<Fastmetrics>(Fastmetrics::NAME, Buckets::Classic, nanos, weights);
+        contest.add::<OpenTelemetry>(OpenTelemetry::NAME, Buckets::Classic, nanos, weights);
+        contest.add::<Metriken>(Metriken::NAME, Buckets::Native, nanos, weights);
+        contest.add::<MetrikenSharded>(MetrikenSharded::NAME, Buckets::Native, nanos, weights);
         contest.cold.push(Contestant::timing_itself("the clock alone", |n| {
             let clock = || {
                 weights.stream();

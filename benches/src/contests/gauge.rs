@@ -1,6 +1,6 @@
 //! Gauges, and up-down counters.
 
-use crate::library::{Exporter, Library, Ours, Prometheus, PrometheusClient};
+use crate::library::{Exporter, Fastmetrics, Library, Metriken, OpenTelemetry, Ours, Prometheus, PrometheusClient};
 use crate::timing::Contestant;
 use crate::workload::{ONE, set};
 use ::prometheus_client::metrics::gauge::Gauge as ClientGauge;
@@ -20,7 +20,15 @@ fn setting<L: Library>() -> Contestant<'static> {
 
 /// Setting a gauge through a handle.
 pub fn set_contestants() -> Vec<Contestant<'static>> {
-    vec![setting::<Ours>(), setting::<Exporter>(), setting::<Prometheus>(), setting::<PrometheusClient>()]
+    vec![
+        setting::<Ours>(),
+        setting::<Exporter>(),
+        setting::<Prometheus>(),
+        setting::<PrometheusClient>(),
+        setting::<Fastmetrics>(),
+        setting::<OpenTelemetry>(),
+        setting::<Metriken>(),
+    ]
 }
 
 /// Our up-down counter, up and down again.

@@ -1,8 +1,13 @@
 //! Histograms of durations.
 
-use crate::library::{BOUNDS, Buckets, Exporter, Library, Ours, Prometheus, PrometheusClient};
+use crate::library::{
+    BOUNDS, Buckets, Exporter, Fastmetrics, Library, Metriken, MetrikenSharded, OpenTelemetry, Ours, Prometheus,
+    PrometheusClient, nm,
+};
 use crate::timing::Contestant;
 use crate::workload::{ONE, observe, over, times};
+use ::hdrhistogram::sync::Recorder;
+use ::nm::{Event, MetricsPusher, Pull, Push};
 use inferometer::{Histogram, metric};
 use std::hint::black_box;
 use std::time::Duration;
@@ -58,8 +63,31 @@ fn contestant<L: Library>(name: &str, buckets: Buckets, nanos: &[u64]) -> Contes
     Contestant::with_upkeep(name, move |n| observe::<L>(black_box(&histogram), &times, n), upkeep)
 }
 
+#[inline(never)]
+fn pulled(event: &Event<Pull>, nanos: &[u64], n: u64) {
+    over(nanos, n, |nanos| event.observe(nanos as i64));
+}
+
+#[inline(never)]
+fn pushed(event: &Event<Push>, nanos: &[u64], n: u64) {
+    over(nanos, n, |nanos| event.observe(nanos as i64));
+}
+
+#[inline(never)]
+fn hdr(histogram: &mut ::hdrhistogram::Histogram<u64>, nanos: &[u64], n: u64) {
+    over(nanos, n, |nanos| histogram.saturating_record(nanos));
+}
+
+#[inline(never)]
+fn hdr_recorder(recorder: &mut Recorder<u64>, nanos: &[u64], n: u64) {
+    over(nanos, n, |nanos| recorder.saturating_record(nanos));
+}
+
 /// The others.
 pub fn peers(nanos: &[u64]) -> Vec<Contestant<'static>> {
+    let (pull, pusher) = (nm::pull(nm::Of::Durations), MetricsPusher::new());
+    let push = nm::push(nm::Of::Durations, &pusher);
+    let (for_pull, for_push) = (nanos.to_vec(), nanos.to_vec());
     vec![
         contestant::<Exporter>("metrics-exporter-prometheus, classic", Buckets::Classic, nanos),
         contestant::<Exporter>("metrics-exporter-prometheus, native", Buckets::Native, nanos),
@@ -67,6 +95,24 @@ pub fn peers(nanos: &[u64]) -> Vec<Contestant<'static>> {
         contestant::<PrometheusClient>("prometheus-client, classic", Buckets::Classic, nanos),
         contestant::<PrometheusClient>("prometheus-client, native", Buckets::Native, nanos),
         contestant::<PrometheusClient>("prometheus-client, classic + native", Buckets::Both, nanos),
+        contestant::<Fastmetrics>("fastmetrics, classic", Buckets::Classic, nanos),
+        contestant::<OpenTelemetry>("opentelemetry, classic, bound", Buckets::Classic, nanos),
+        Contestant::new("nm, pull", move |n| pulled(black_box(&pull), &for_pull, n)),
+        Contestant::with_upkeep("nm, push", move |n| pushed(black_box(&push), &for_push, n), move || pusher.push()),
+    ]
+}
+
+/// Others whose histograms have no sum and no bounds of one's own: `metriken`, and `hdrhistogram` with its owner's
+/// histogram and with a recorder of a shared one (two digits, which is within 1 %).
+pub fn lesser_peers(nanos: &[u64]) -> Vec<Contestant<'static>> {
+    let mut owned = ::hdrhistogram::Histogram::new_with_bounds(1_000, 1 << 46, 2).expect("valid bounds");
+    let mut recorder = owned.clone().into_sync().recorder();
+    let (for_owned, for_recorder) = (nanos.to_vec(), nanos.to_vec());
+    vec![
+        contestant::<Metriken>(Metriken::NAME, Buckets::Native, nanos),
+        contestant::<MetrikenSharded>(MetrikenSharded::NAME, Buckets::Native, nanos),
+        Contestant::new("hdrhistogram, owned", move |n| hdr(black_box(&mut owned), &for_owned, n)),
+        Contestant::new("hdrhistogram, recorder", move |n| hdr_recorder(black_box(&mut recorder), &for_recorder, n)),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! `metrics` with `metrics-exporter-prometheus`.
 
-use super::{BOUNDS, Buckets, LABELS, Labels, Library, SIZES};
+use super::{BOUNDS, Buckets, Exposition, LABELS, Labels, Library, SIZES};
 use metrics::{Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{Matcher, NativeHistogramConfig, PrometheusBuilder, PrometheusRecorder};
 use std::sync::Arc;
@@ -55,7 +55,6 @@ impl Library for Exporter {
     type Histogram = metrics::Histogram;
     type Time = f64;
     type Sizes = metrics::Histogram;
-    type Scraper = ();
 
     fn registry() -> Self::Registry {
         Arc::new(builder().build_recorder())
@@ -110,14 +109,18 @@ impl Library for Exporter {
         sizes.record(size as f64);
     }
 
+    /// Histograms keep every sample until somebody drains them.
+    fn upkeep(registry: &Self::Registry) {
+        registry.handle().run_upkeep();
+    }
+}
+
+impl Exposition for Exporter {
+    type Scraper = ();
+
     fn scraper(_: &Self::Registry) {}
 
     fn scrape(registry: &Self::Registry, (): &mut (), into: &mut Vec<u8>) {
         registry.handle().render_to_write(into).expect("a vector takes all");
-    }
-
-    /// Histograms keep every sample until somebody drains them.
-    fn upkeep(registry: &Self::Registry) {
-        registry.handle().run_upkeep();
     }
 }

@@ -1,6 +1,6 @@
 //! inferometer.
 
-use super::{BOUNDS, Buckets, LABELS, Labels, Library, NATIVE_SCHEMA, SIZES};
+use super::{BOUNDS, Buckets, Exposition, LABELS, Labels, Library, NATIVE_SCHEMA, SIZES};
 use inferometer::{Counter, Gauge, Histogram, Registry};
 use std::time::Duration;
 
@@ -39,7 +39,6 @@ impl Library for Ours {
     type Histogram = Histogram;
     type Time = Duration;
     type Sizes = Histogram<u64>;
-    type Scraper = inferometer_prometheus::Exporter;
 
     fn registry() -> Registry {
         Registry::new()
@@ -94,6 +93,10 @@ impl Library for Ours {
     fn observe_size(sizes: &Histogram<u64>, size: u64) {
         sizes.record(size);
     }
+}
+
+impl Exposition for Ours {
+    type Scraper = inferometer_prometheus::Exporter;
 
     fn scraper(registry: &Registry) -> Self::Scraper {
         inferometer_prometheus::Exporter::builder().registry(registry.clone()).build().expect("a valid exporter")

@@ -1,6 +1,6 @@
 //! `prometheus`.
 
-use super::{BOUNDS, Buckets, LABELS, Labels, Library, SIZES};
+use super::{BOUNDS, Buckets, Exposition, LABELS, Labels, Library, SIZES};
 use ::prometheus::{
     Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
 };
@@ -24,7 +24,6 @@ impl Library for Prometheus {
     type Histogram = Histogram;
     type Time = f64;
     type Sizes = Histogram;
-    type Scraper = TextEncoder;
 
     fn registry() -> Registry {
         Registry::new()
@@ -80,6 +79,10 @@ impl Library for Prometheus {
     fn observe_size(sizes: &Histogram, size: u64) {
         sizes.observe(size as f64);
     }
+}
+
+impl Exposition for Prometheus {
+    type Scraper = TextEncoder;
 
     fn scraper(_: &Registry) -> TextEncoder {
         TextEncoder::new()

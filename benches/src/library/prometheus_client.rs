@@ -1,6 +1,6 @@
 //! `prometheus-client`.
 
-use super::{BOUNDS, Buckets, Labels, Library, NATIVE_SCHEMA, SIZES};
+use super::{BOUNDS, Buckets, Exposition, Labels, Library, NATIVE_SCHEMA, SIZES};
 use ::prometheus_client::encoding::EncodeLabelSet;
 use ::prometheus_client::metrics::counter::Counter;
 use ::prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -55,7 +55,6 @@ impl Library for PrometheusClient {
     type Histogram = Histogram;
     type Time = f64;
     type Sizes = Histogram;
-    type Scraper = ();
 
     fn registry() -> Registry {
         Registry::default()
@@ -117,6 +116,10 @@ impl Library for PrometheusClient {
     fn observe_size(sizes: &Histogram, size: u64) {
         sizes.observe(size as f64);
     }
+}
+
+impl Exposition for PrometheusClient {
+    type Scraper = ();
 
     fn scraper(_: &Registry) {}
 

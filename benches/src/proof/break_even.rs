@@ -3,9 +3,12 @@
 
 use super::curve::{Curve, Point};
 use super::plot::{Line, Plot};
-use super::step::{Beside, Clock, Recorder, Work, hot, race, recorder};
+use super::step::{Beside, Clock, Recorder, Work, hot, race, recorder, recorder_by};
 use super::{Length, Measured, Section, until_good};
-use crate::library::{Buckets, Exporter, Library, Ours, Prometheus, PrometheusClient};
+use crate::library::{
+    Buckets, Exporter, Fastmetrics, Library as _, Metriken, MetrikenSharded, OpenTelemetry, Ours, Prometheus,
+    PrometheusClient, nm,
+};
 use crate::workload::Weights;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -35,6 +38,9 @@ const WAYS: [Way; 3] = [
     Way { name: "the records, two threads", clock: Clock::Given, second_thread: true },
 ];
 
+/// It cannot record all.
+const NM: &str = "nm (six of nine records)";
+
 /// Ours is the first.
 fn recorders(clock: Clock) -> Vec<Recorder> {
     vec![
@@ -42,6 +48,11 @@ fn recorders(clock: Clock) -> Vec<Recorder> {
         recorder::<Exporter>(Exporter::NAME, Buckets::Classic, clock),
         recorder::<Prometheus>(Prometheus::NAME, Buckets::Classic, clock),
         recorder::<PrometheusClient>(PrometheusClient::NAME, Buckets::Classic, clock),
+        recorder::<Fastmetrics>(Fastmetrics::NAME, Buckets::Classic, clock),
+        recorder::<OpenTelemetry>(OpenTelemetry::NAME, Buckets::Classic, clock),
+        recorder::<Metriken>(Metriken::NAME, Buckets::Native, clock),
+        recorder::<MetrikenSharded>(MetrikenSharded::NAME, Buckets::Native, clock),
+        recorder_by(NM, clock, |nanos| nanos, |nanos, _| nm::record_decode_step(nanos), nm::push_decode_steps),
     ]
 }
 

@@ -9,7 +9,7 @@ use crate::library::{Buckets, Library};
 use crate::paired::Difference;
 use crate::pin;
 use crate::timing::quantile;
-use crate::workload::{DecodeStep, Populated, times};
+use crate::workload::{DecodeStep, Populated};
 use std::fmt;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
@@ -132,23 +132,17 @@ fn bare(work: &Work<'_>, cursor: &mut Cursor, steps: usize) {
 }
 
 #[inline(never)]
-fn recording<L: Library>(
-    decode: &DecodeStep<L>,
-    times: &[L::Time],
-    work: &Work<'_>,
-    cursor: &mut Cursor,
-    steps: usize,
-) {
-    work.steps(cursor, steps, |cursor| decode.record(times[cursor.step % times.len()], usage(cursor)));
+fn recording<T: Copy>(record: &impl Fn(T, f64), times: &[T], work: &Work<'_>, cursor: &mut Cursor, steps: usize) {
+    work.steps(cursor, steps, |cursor| record(times[cursor.step % times.len()], usage(cursor)));
 }
 
 #[inline(never)]
-fn timing<L: Library>(decode: &DecodeStep<L>, work: &Work<'_>, cursor: &mut Cursor, steps: usize) {
+fn timing<T>(record: &impl Fn(T, f64), of: fn(u64) -> T, work: &Work<'_>, cursor: &mut Cursor, steps: usize) {
     work.steps(cursor, steps, |cursor| {
         let now = Instant::now();
         let time = now - cursor.last;
         cursor.last = now;
-        decode.record(L::time(time.as_nanos() as u64), usage(cursor));
+        record(of(time.as_nanos() as u64), usage(cursor));
     });
 }
 
@@ -161,30 +155,30 @@ fn usage(cursor: &Cursor) -> f64 {
 pub(super) fn recorder<L: Library>(name: &'static str, buckets: Buckets, clock: Clock) -> Recorder {
     let mut registry = L::registry();
     let decode = DecodeStep::<L>::new(&mut registry, buckets);
-    recorder_of(name, decode, clock, move || L::upkeep(&registry))
+    let record = move |time, usage| decode.record(time, usage);
+    recorder_by(name, clock, L::time, record, move || L::upkeep(&registry))
 }
 
-fn recorder_of<L: Library>(
+/// The loop that records like this: `record` takes a time, as `time` makes it of nanoseconds, and the use of the cache.
+pub(super) fn recorder_by<T: Copy + Send + Sync + 'static>(
     name: &'static str,
-    decode: DecodeStep<L>,
     clock: Clock,
+    time: fn(u64) -> T,
+    record: impl Fn(T, f64) + Sync + 'static,
     upkeep: impl Fn() + Sync + 'static,
 ) -> Recorder {
-    let times = times::<L>(&Distribution::ALL[0].nanos());
+    let times: Vec<T> = Distribution::ALL[0].nanos().into_iter().map(time).collect();
     let steps: Box<Loop> = match clock {
-        Clock::Given => Box::new(move |work, cursor, steps| recording(black_box(&decode), &times, work, cursor, steps)),
-        Clock::Read => Box::new(move |work, cursor, steps| timing(black_box(&decode), work, cursor, steps)),
+        Clock::Given => Box::new(move |work, cursor, steps| recording(black_box(&record), &times, work, cursor, steps)),
+        Clock::Read => Box::new(move |work, cursor, steps| timing(black_box(&record), time, work, cursor, steps)),
     };
     Recorder { name, steps, upkeep: Box::new(upkeep) }
 }
 
-/// What a scrape reads beside the step's own series: so many that it takes a while.
-pub(super) type Scraped<L> = Populated<L>;
-
 /// The same in a registry that has more, and that is scraped.
-pub(super) fn recorder_in<L: Library>(name: &'static str, buckets: Buckets, scraped: &mut Scraped<L>) -> Recorder {
-    let decode = DecodeStep::<L>::new(&mut scraped.registry, buckets);
-    recorder_of(name, decode, Clock::Given, || ())
+pub(super) fn recorder_in<L: Library>(name: &'static str, buckets: Buckets, populated: &mut Populated<L>) -> Recorder {
+    let decode = DecodeStep::<L>::new(&mut populated.registry, buckets);
+    recorder_by(name, Clock::Given, L::time, move |time, usage| decode.record(time, usage), || ())
 }
 
 /// What goes on beside the loop that is timed.
@@ -301,6 +295,8 @@ fn take_turns(
             second.steps.load(Relaxed)
         });
         work.read(&mut cursor, work.lead);
+        // The others' turns have pushed the code out of the caches, which an engine's steps do not do to each other.
+        loops[which](work, &mut cursor, work.steps / 4);
         let start = Instant::now();
         loops[which](work, &mut cursor, work.steps);
         let nanos = start.elapsed().as_nanos() as f64;

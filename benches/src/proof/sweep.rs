@@ -3,11 +3,11 @@
 use super::break_even::{FEW_STEPS, STEPS, share};
 use super::curve::{Curve, Point};
 use super::plot::{Line, Plot};
-use super::step::{Beside, Scraped, Work, hot, race, recorder_in};
+use super::step::{Beside, Work, hot, race, recorder_in};
 use super::{Length, Measured, Section, until_good};
 use crate::inputs::Distribution;
-use crate::library::{Buckets, Library, Ours};
-use crate::workload::Weights;
+use crate::library::{Buckets, Exposition as _, Ours};
+use crate::workload::{Populated, Weights};
 use std::fmt::Write as _;
 use std::slice;
 use std::sync::Mutex;
@@ -44,7 +44,7 @@ pub(super) fn cases() -> Vec<&'static str> {
 }
 
 fn measure(case: Case, length: Length, weights: &Weights) -> Curve {
-    let mut populated: Scraped<Ours> = Scraped::new(Buckets::Both, &Distribution::ALL[1].nanos());
+    let mut populated = Populated::<Ours>::new(Buckets::Both, &Distribution::ALL[1].nanos());
     let recorder = recorder_in::<Ours>(case.name, Buckets::Both, &mut populated);
     let scraper = Mutex::new((Ours::scraper(&populated.registry), Vec::new()));
     let scrape = || {

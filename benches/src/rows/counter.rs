@@ -16,6 +16,7 @@ pub(super) fn rows() -> Vec<Row> {
         ours,
         unit: "ns",
         peers,
+        lesser: Vec::new(),
         goals: vec![
             Goal::AtMost(0.8),
             Goal::ShareOf(FETCH_ADD, 0.4),

@@ -2,7 +2,9 @@
 
 use super::{Goal, Row, digits};
 use crate::inputs::Distribution;
-use crate::library::{Buckets, Exporter, Library, Ours, Prometheus, PrometheusClient};
+use crate::library::{
+    Buckets, Exporter, Exposition, Fastmetrics, Library as _, OpenTelemetry, Ours, Prometheus, PrometheusClient,
+};
 use crate::pin;
 use crate::timing::quantile;
 use crate::workload::{ONE, Populated};
@@ -16,7 +18,7 @@ const ROUNDS: usize = 7;
 const PAUSE: Duration = Duration::from_micros(40);
 
 /// The times of creations, in nanoseconds, each with the first record into the new series.
-fn round<L: Library>(nanos: &[u64]) -> Vec<f64> {
+fn round<L: Exposition>(nanos: &[u64]) -> Vec<f64> {
     let populated = Populated::<L>::new(Buckets::Classic, nanos);
     let names: Vec<String> = (0..CREATIONS).map(|i| format!("new-tenant-{i:05}")).collect();
     let done = AtomicBool::new(false);
@@ -51,7 +53,7 @@ fn round<L: Library>(nanos: &[u64]) -> Vec<f64> {
 }
 
 /// The best p99.9 in microseconds, and a note.
-fn measure<L: Library>(nanos: &[u64]) -> (f64, String) {
+fn measure<L: Exposition>(nanos: &[u64]) -> (f64, String) {
     let rounds: Vec<Vec<f64>> = (0..ROUNDS).map(|_| round::<L>(nanos)).collect();
     let best = |share| quantile(&rounds.iter().map(|times| quantile(times, share) / 1e3).collect::<Vec<_>>(), 0.0);
     let note = format!(
@@ -72,6 +74,8 @@ pub(super) fn rows() -> Vec<Row> {
         (Exporter::NAME, measure::<Exporter>(&nanos)),
         (Prometheus::NAME, measure::<Prometheus>(&nanos)),
         (PrometheusClient::NAME, measure::<PrometheusClient>(&nanos)),
+        (Fastmetrics::NAME, measure::<Fastmetrics>(&nanos)),
+        (OpenTelemetry::NAME, measure::<OpenTelemetry>(&nanos)),
     ];
     let mut figures = Vec::new();
     for (name, (figure, note)) in peers {
@@ -84,6 +88,7 @@ pub(super) fn rows() -> Vec<Row> {
         ours,
         unit: "us",
         peers: figures,
+        lesser: Vec::new(),
         goals: vec![Goal::AtMost(20.0)],
         rivals: true,
         conditions: "one thread creates 2,000 counters in ten families of 100, one thread scrapes without a pause; pinned to \

@@ -1,7 +1,7 @@
 //! A histogram of durations.
 
 use super::{Goal, Row, note, split};
-use crate::contests::histogram::{declared, peers, run_time};
+use crate::contests::histogram::{declared, lesser_peers, peers, run_time};
 use crate::inputs::Distribution;
 use crate::timing::{Contestant, Course, Timing, race};
 use std::hint::black_box;
@@ -10,15 +10,18 @@ use std::hint::black_box;
 fn row(name: &'static str, goal: f64, ours: fn(&[u64]) -> Vec<Contestant<'static>>) -> Row {
     let mut notes = Vec::new();
     let mut first: Option<Vec<Timing>> = None;
+    let mut same = 0;
     for distribution in Distribution::ALL {
         let nanos = black_box(distribution.nanos());
         let mut contestants = ours(&nanos);
         let others = contestants.split_off(1);
         contestants.extend(peers(&nanos));
-        let same = contestants.len();
+        same = contestants.len();
+        contestants.extend(lesser_peers(&nanos));
+        let all = contestants.len();
         contestants.extend(others);
         let mut timings = race(Course::SHORT, contestants);
-        let others = timings.split_off(same);
+        let others = timings.split_off(all);
         if first.is_some() {
             notes.push(note(&distribution.name(), &timings));
         }
@@ -27,13 +30,17 @@ fn row(name: &'static str, goal: f64, ours: fn(&[u64]) -> Vec<Contestant<'static
         }
         first.get_or_insert(timings);
     }
-    let (ours, peers) = split(first.unwrap_or_default());
+    let mut timings = first.unwrap_or_default();
+    let lesser = timings.split_off(same);
+    let lesser = lesser.into_iter().map(|timing| (timing.name, timing.quiet)).collect();
+    let (ours, peers) = split(timings);
     Row {
         name,
         part: None,
         ours,
         unit: "ns",
         peers,
+        lesser,
         goals: vec![Goal::AtMost(goal)],
         rivals: true,
         conditions: "one thread; hot; log-normal durations around 12 ms, sigma 0.3; 15 classic bounds, schema 3; peers get \

@@ -18,6 +18,7 @@ pub(super) fn rows() -> Vec<Row> {
         ours,
         unit: "ns",
         peers,
+        lesser: Vec::new(),
         goals: vec![Goal::AtMost(4.0)],
         rivals: true,
         conditions: "one thread; hot; a value of 12 bytes",

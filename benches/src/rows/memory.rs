@@ -5,7 +5,9 @@
 use super::{Goal, Row};
 use crate::allocations::Allocations;
 use crate::inputs::Distribution;
-use crate::library::{Buckets, Exporter, Library, Ours, Prometheus, PrometheusClient};
+use crate::library::{
+    Buckets, Exporter, Exposition, Fastmetrics, Library as _, OpenTelemetry, Ours, Prometheus, PrometheusClient,
+};
 use crate::workload::{ONE, times};
 use std::fs;
 use std::process::Command;
@@ -43,7 +45,7 @@ const KINDS: [Kind; 3] = [
 ];
 
 /// Makes series, records into each of them on this thread, and keeps the handles, as a program would.
-fn measure<L: Library>(kind: Kind) -> Bytes {
+fn measure<L: Exposition>(kind: Kind) -> Bytes {
     let mut registry = L::registry();
     let tenants: Vec<String> = (0..SERIES).map(|i| format!("tenant-{i:04}")).collect();
     let times = times::<L>(&Distribution::LogNormal(1.0).nanos()[..OBSERVATIONS]);
@@ -96,7 +98,8 @@ fn resident_bytes() -> i64 {
     kibibytes.unwrap_or(0) * 1_024
 }
 
-const LIBRARIES: [&str; 4] = [Ours::NAME, Exporter::NAME, Prometheus::NAME, PrometheusClient::NAME];
+const LIBRARIES: [&str; 6] =
+    [Ours::NAME, Exporter::NAME, Prometheus::NAME, PrometheusClient::NAME, Fastmetrics::NAME, OpenTelemetry::NAME];
 
 /// What the process with [`ARGUMENT`] does: prints the figures for `kind` (an index) and `library`.
 pub fn child(kind: usize, library: &str) {
@@ -106,6 +109,8 @@ pub fn child(kind: usize, library: &str) {
         Exporter::NAME => measure::<Exporter>(kind),
         Prometheus::NAME => measure::<Prometheus>(kind),
         PrometheusClient::NAME => measure::<PrometheusClient>(kind),
+        Fastmetrics::NAME => measure::<Fastmetrics>(kind),
+        OpenTelemetry::NAME => measure::<OpenTelemetry>(kind),
         _ => return,
     };
     println!("{} {} {}", bytes.allocated, bytes.resident, bytes.resident_after_scrape);
@@ -148,6 +153,7 @@ pub(super) fn rows() -> Vec<Row> {
             ours,
             unit: "bytes",
             peers: figures,
+            lesser: Vec::new(),
             goals: vec![Goal::AtMost(kind.goal)],
             rivals: kind.buckets != Some(Buckets::Both),
             conditions: "resident, before the first scrape; 2,000 series in two families, 3 labels, one thread has recorded \

@@ -3,7 +3,7 @@
 use super::{Goal, Row};
 use crate::allocations::Allocations;
 use crate::inputs::Distribution;
-use crate::library::{Buckets, Exporter, Library, Ours, Prometheus, PrometheusClient};
+use crate::library::{Buckets, Exporter, Exposition, Fastmetrics, OpenTelemetry, Ours, Prometheus, PrometheusClient};
 use crate::timing::{Contestant, Course, race};
 use crate::workload::Populated;
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ struct Seen {
     allocations: u64,
 }
 
-fn contestant<'a, L: Library>(populated: &'a Populated<L>, seen: &'a RefCell<Seen>) -> Contestant<'a> {
+fn contestant<'a, L: Exposition>(populated: &'a Populated<L>, seen: &'a RefCell<Seen>) -> Contestant<'a> {
     let mut scraper = L::scraper(&populated.registry);
     let mut body = Vec::new();
     Contestant::new(L::NAME, move |n| {
@@ -34,7 +34,9 @@ pub(super) fn rows() -> Vec<Row> {
     let exporter = Populated::<Exporter>::new(Buckets::Classic, &nanos);
     let prometheus = Populated::<Prometheus>::new(Buckets::Classic, &nanos);
     let client = Populated::<PrometheusClient>::new(Buckets::Classic, &nanos);
-    let seen: [RefCell<Seen>; 4] = Default::default();
+    let fastmetrics = Populated::<Fastmetrics>::new(Buckets::Classic, &nanos);
+    let opentelemetry = Populated::<OpenTelemetry>::new(Buckets::Classic, &nanos);
+    let seen: [RefCell<Seen>; 6] = Default::default();
     let timings = race(
         Course::SINGLE,
         vec![
@@ -42,6 +44,8 @@ pub(super) fn rows() -> Vec<Row> {
             contestant(&exporter, &seen[1]),
             contestant(&prometheus, &seen[2]),
             contestant(&client, &seen[3]),
+            contestant(&fastmetrics, &seen[4]),
+            contestant(&opentelemetry, &seen[5]),
         ],
     );
     let notes = timings.iter().zip(&seen).map(|(timing, seen)| {
@@ -57,6 +61,7 @@ pub(super) fn rows() -> Vec<Row> {
         ours,
         unit: "ms",
         peers: times.collect(),
+        lesser: Vec::new(),
         goals: vec![Goal::AtMost(0.12)],
         rivals: true,
         conditions: "one thread; into a buffer that is reused; ten families of 100 counters, ten of 10 histograms with \

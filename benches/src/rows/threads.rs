@@ -2,7 +2,9 @@
 
 use super::{Goal, Row, digits};
 use crate::contests::counter::{call_site, counter};
-use crate::library::{Exporter, Prometheus, PrometheusClient};
+use crate::library::{
+    Exporter, Fastmetrics, Library as _, Metriken, MetrikenSharded, OpenTelemetry, Prometheus, PrometheusClient,
+};
 use crate::timing::quantile;
 use crate::workload::count;
 use std::hint::black_box;
@@ -90,11 +92,19 @@ pub(super) fn rows() -> Vec<Row> {
     let exporter = counter::<Exporter>();
     let prometheus = counter::<Prometheus>();
     let client = counter::<PrometheusClient>();
+    let fastmetrics = counter::<Fastmetrics>();
+    let opentelemetry = counter::<OpenTelemetry>();
+    let metriken = counter::<Metriken>();
+    let sharded = counter::<MetrikenSharded>();
     let contestants: Vec<Contestant> = vec![
         ("inferometer", Box::new(call_site)),
         ("metrics-exporter-prometheus, handle", Box::new(|n| count::<Exporter>(exporter, n))),
         ("prometheus, handle", Box::new(|n| count::<Prometheus>(prometheus, n))),
         ("prometheus-client, handle", Box::new(|n| count::<PrometheusClient>(client, n))),
+        ("fastmetrics, handle", Box::new(|n| count::<Fastmetrics>(fastmetrics, n))),
+        ("opentelemetry, bound", Box::new(|n| count::<OpenTelemetry>(opentelemetry, n))),
+        (Metriken::NAME, Box::new(|n| count::<Metriken>(metriken, n))),
+        (MetrikenSharded::NAME, Box::new(|n| count::<MetrikenSharded>(sharded, n))),
     ];
     let times = measure(&contestants);
     let median = |times: &[f64]| quantile(times, 0.5);
@@ -117,6 +127,7 @@ pub(super) fn rows() -> Vec<Row> {
             .skip(1)
             .map(|((name, _), times)| ((*name).to_owned(), ratio(times)))
             .collect(),
+        lesser: Vec::new(),
         goals: vec![Goal::AtMost(1.2)],
         rivals: true,
         conditions: "two threads record into one series; the time of one of them, over its time while the other counts in memory \

@@ -41,6 +41,7 @@ pub(super) fn rows() -> Vec<Row> {
         ours: timing.quiet,
         unit: "ns",
         peers: peers.clone(),
+        lesser: Vec::new(),
         goals: vec![Goal::AtMost(2.0), Goal::ShareOfBest(0.035)],
         rivals: true,
         conditions,
