@@ -5,6 +5,8 @@
 //!   better. With `--profile release-fat-lto` instead of `--release` the whole program is optimised as one.
 //! - `cargo run --release -p inferometer-benches --bin overhead` measures what `docs/overhead.md` shows: how short
 //!   a decode step may be, that timing stays inside its budget, and that the crate's own account of its cost is right.
+//! - `cargo run --release -p inferometer-benches --bin compare` measures what `docs/compare.md` shows: the figures again,
+//!   what each library does, tried out, and what it keeps when nobody scrapes.
 //! - `cargo bench -p inferometer-benches --bench record` (and `cold`) has every record operation beside the peers.
 //! - `cargo bench -p inferometer-benches --bench inference` proves the overhead in an engine, end to end.
 //! - `cargo bench -p inferometer-benches --bench instructions` counts instructions under Valgrind: exact and repeatable,
@@ -88,6 +90,7 @@
 //! steadier than times.
 
 pub mod allocations;
+pub mod compare;
 pub mod contests;
 pub mod cpu_clock;
 pub mod inputs;

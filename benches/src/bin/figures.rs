@@ -14,10 +14,7 @@ const ATTEMPTS: usize = 3;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [memory, kind, library] = &arguments[..]
-        && memory == memory::ARGUMENT
-    {
-        memory::child(kind.parse().unwrap_or(usize::MAX), library);
+    if memory::is_child(&arguments) {
         return ExitCode::SUCCESS;
     }
     let flag = |name: &str| arguments.iter().any(|argument| argument == name);

@@ -5,12 +5,14 @@
 mod account;
 mod break_even;
 mod budget;
+mod command_line;
 mod curve;
 mod page;
 mod plot;
 mod step;
 mod sweep;
 
+pub use command_line::command_line;
 pub use page::{Page, PageError};
 pub use plot::Plot;
 
@@ -45,13 +47,13 @@ impl Proof {
     pub fn measure(&self, length: Length) -> Measured {
         let mut measured = (self.run)(length);
         let text = &mut measured.section.text;
-        *text = format!("{}\n\nBy {}, on {}.", text.trim_end(), self.command(), machine::line());
+        *text = format!("{}\n\nBy {}, on {}.", text.trim_end(), self.shown_command(), machine::line());
         measured
     }
 
     /// As the page shows it.
-    fn command(&self) -> String {
-        format!("`cargo xtask overhead {}`", self.name)
+    fn shown_command(&self) -> String {
+        format!("`cargo xtask {} {}`", self.command, self.name)
     }
 }
 
@@ -89,6 +91,8 @@ fn until_good<T>(mut measure: impl FnMut() -> T, is_good: impl Fn(&T) -> bool) -
 /// Something that measures a section.
 #[derive(Clone, Copy, Debug)]
 pub struct Proof {
+    /// The developer command of its page.
+    pub command: &'static str,
     /// By which it is chosen, and found in the page.
     pub name: &'static str,
     /// Measures it.
@@ -101,8 +105,26 @@ pub struct Proof {
 
 /// All of them, in the page's order.
 pub const ALL: [Proof; 4] = [
-    Proof { name: "break-even", run: break_even::section, cases: break_even::cases, has_plot: true },
-    Proof { name: "sweep", run: sweep::section, cases: sweep::cases, has_plot: true },
-    Proof { name: "budget", run: |length| budget::section(length).into(), cases: budget::cases, has_plot: false },
-    Proof { name: "account", run: |length| account::section(length).into(), cases: account::cases, has_plot: false },
+    Proof {
+        command: "overhead",
+        name: "break-even",
+        run: break_even::section,
+        cases: break_even::cases,
+        has_plot: true,
+    },
+    Proof { command: "overhead", name: "sweep", run: sweep::section, cases: sweep::cases, has_plot: true },
+    Proof {
+        command: "overhead",
+        name: "budget",
+        run: |length| budget::section(length).into(),
+        cases: budget::cases,
+        has_plot: false,
+    },
+    Proof {
+        command: "overhead",
+        name: "account",
+        run: |length| account::section(length).into(),
+        cases: account::cases,
+        has_plot: false,
+    },
 ];

@@ -13,7 +13,7 @@ use std::fs;
 use std::process::Command;
 
 /// The argument that makes the binary such a process.
-pub const ARGUMENT: &str = "--memory";
+const ARGUMENT: &str = "--memory";
 
 /// Series in a family: as many as a family may have here.
 const SERIES: usize = 1_000;
@@ -101,8 +101,17 @@ fn resident_bytes() -> i64 {
 const LIBRARIES: [&str; 6] =
     [Ours::NAME, Exporter::NAME, Prometheus::NAME, PrometheusClient::NAME, Fastmetrics::NAME, OpenTelemetry::NAME];
 
-/// What the process with [`ARGUMENT`] does: prints the figures for `kind` (an index) and `library`.
-pub fn child(kind: usize, library: &str) {
+/// Whether these are the arguments of such a process. If so, it has done its work.
+pub fn is_child(arguments: &[String]) -> bool {
+    let [argument, kind, library] = arguments else { return false };
+    if argument == ARGUMENT {
+        child(kind.parse().unwrap_or(usize::MAX), library);
+    }
+    argument == ARGUMENT
+}
+
+/// Prints the figures for `kind` (an index) and `library`.
+fn child(kind: usize, library: &str) {
     let Some(&kind) = KINDS.get(kind) else { return };
     let bytes = match library {
         Ours::NAME => measure::<Ours>(kind),

@@ -27,10 +27,14 @@ pub(crate) struct FiguresArgs {
     /// Fail when one misses its goal.
     #[arg(long)]
     check: bool,
+
+    /// Only these, by the names that docs/compare.md shows.
+    #[arg(value_name = "NAME")]
+    only: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct OverheadArgs {
+pub(crate) struct PageArgs {
     /// A quick look, with wider bounds; writes nothing.
     #[arg(long)]
     pub(crate) short: bool,
@@ -40,20 +44,20 @@ pub(crate) struct OverheadArgs {
     pub(crate) only: Vec<String>,
 }
 
-/// What measures `docs/overhead.md`, and fails when something does not hold.
-pub(crate) fn overhead_command(workspace: &Workspace, args: &OverheadArgs) -> std::process::Command {
+/// What measures `docs/overhead.md` or `docs/compare.md`, and fails when something does not hold.
+pub(crate) fn page_command(workspace: &Workspace, page: &str, args: &PageArgs) -> std::process::Command {
     let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["run", "--release", "-p", PACKAGE, "--bin", "overhead", "--", "--check"]).args(&args.only);
+    cargo.args(["run", "--release", "-p", PACKAGE, "--bin", page, "--", "--check"]).args(&args.only);
     if args.short {
         cargo.arg("--short");
     } else {
-        cargo.arg("--write").arg(workspace.path("docs/overhead.md"));
+        cargo.arg("--write").arg(workspace.path(format!("docs/{page}.md")));
     }
     cargo
 }
 
-pub(crate) fn overhead(workspace: &Workspace, args: &OverheadArgs) -> Result<ExitCode> {
-    pass_on(overhead_command(workspace, args))
+pub(crate) fn page(workspace: &Workspace, page: &str, args: &PageArgs) -> Result<ExitCode> {
+    pass_on(page_command(workspace, page, args))
 }
 
 /// What measures the figures. It is built without any flags, as a user's program is.
@@ -71,6 +75,7 @@ pub(crate) fn figures(workspace: &Workspace, args: &FiguresArgs) -> Result<ExitC
     if args.check {
         cargo.arg("--check");
     }
+    cargo.args(&args.only);
     pass_on(cargo)
 }
 

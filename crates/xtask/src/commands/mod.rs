@@ -24,7 +24,9 @@ pub(crate) enum Command {
     /// Measure the figures of the README and compare them with their goals.
     Figures(bench::FiguresArgs),
     /// Measure what docs/overhead.md shows, and write it there.
-    Overhead(bench::OverheadArgs),
+    Overhead(bench::PageArgs),
+    /// Measure what docs/compare.md shows, and write it there.
+    Compare(bench::PageArgs),
     /// Count the instructions of each operation under Valgrind.
     Instructions(bench::BenchArgs),
     /// Measure what instrumentation costs inference on a real model.
@@ -40,7 +42,8 @@ impl Command {
             Self::Test(args) => test::run(workspace, args),
             Self::Bench(args) => bench::bench(workspace, &args),
             Self::Figures(args) => bench::figures(workspace, &args),
-            Self::Overhead(args) => bench::overhead(workspace, &args),
+            Self::Overhead(args) => bench::page(workspace, "overhead", &args),
+            Self::Compare(args) => bench::page(workspace, "compare", &args),
             Self::Instructions(args) => bench::instructions(workspace, &args),
             Self::Inference(args) => bench::inference(workspace, &args),
             Self::Soak(args) => soak::run(workspace, &args),

@@ -116,9 +116,16 @@ pub(super) fn bench_tests(workspace: &Workspace, log: &mut Log) -> Result<Outcom
 
 /// The measurements of `docs/overhead.md`, in short.
 pub(super) fn overhead(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
-    let args = bench::OverheadArgs { short: true, only: Vec::new() };
-    until_quiet(|| log.run(&mut bench::overhead_command(workspace, &args)))?;
+    let args = bench::PageArgs { short: true, only: Vec::new() };
+    until_quiet(|| log.run(&mut bench::page_command(workspace, "overhead", &args)))?;
     Ok(passed("steps may be short, the budget holds and the account is right, as far as a short look can tell"))
+}
+
+/// What `docs/compare.md` says that this library does, and that it keeps nothing when nobody scrapes.
+pub(super) fn comparison(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    let args = bench::PageArgs { short: true, only: ["features", "unscraped"].map(str::to_owned).to_vec() };
+    log.run(&mut bench::page_command(workspace, "compare", &args))?;
+    Ok(passed("it does what docs/compare.md says"))
 }
 
 /// A machine in the cloud may compute at half its speed for a while. What fails each time is a failure.

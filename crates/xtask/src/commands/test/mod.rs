@@ -57,6 +57,7 @@ const STAGES: &[(&str, When, Run)] = &[
     ("tests of the benches", When::Full, library::bench_tests),
     ("figures", When::Full, library::figures),
     ("overhead", When::Full, library::overhead),
+    ("comparison", When::Full, library::comparison),
 ];
 
 pub(crate) fn run(workspace: &Workspace, args: Args) -> Result<ExitCode> {
