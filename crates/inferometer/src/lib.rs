@@ -110,7 +110,9 @@
 //! # Switching it off
 //!
 //! With `RUSTFLAGS="--cfg inferometer_off"` all recording compiles to nothing. (A cfg and not a feature, because
-//! features add up over a build.) This is the baseline to measure the cost against.
+//! features add up over a build.) This is the baseline to measure the cost against. With the feature `overhead` there is
+//! a module for benches of which `inferometer check`, from the crate `inferometer-cli`, builds both and says whether
+//! recording costs a step less than 1 %.
 
 #[cfg(not(loom))]
 #[doc(hidden)]
@@ -126,6 +128,8 @@ mod instrument;
 mod label;
 #[cfg(not(loom))]
 mod macros;
+#[cfg(all(feature = "overhead", not(loom)))]
+pub mod overhead;
 #[cfg(not(loom))]
 mod registry;
 // The models see a sampler's cells and the storage alone.

@@ -1,0 +1,62 @@
+//! One step of the example engine, for the release gate: `inferometer check -p inferometer-benches --bench engine_step`.
+//!
+//! The loop is the engine's own scheduler with one request after another, each from its arrival through its prompt to its
+//! last token. As it is, it records everything that the engine knows to record; the baseline, which is compiled with
+//! `--cfg inferometer_off`, has no telemetry at all, and does not even read the clock. So what is checked is the price of
+//! instrumentation as a whole.
+//!
+//! SmolLM2 is left out where its weights are not in the cache; the example engine fetches them.
+
+use inferometer::overhead::Loops;
+use inferometer_example_engine::engine::engine;
+use inferometer_example_engine::fetch::{self, SMOLLM2};
+use inferometer_example_engine::model::{ModelSpec, load};
+use inferometer_example_engine::request::{GenerationParams, Request};
+use inferometer_example_engine::scheduler::{Progress, SchedulerConfig};
+use inferometer_example_engine::threads;
+use std::hint::black_box;
+
+#[cfg(not(inferometer_off))]
+fn telemetry(model: &str) -> inferometer_example_engine::telemetry::Instrumented {
+    inferometer_example_engine::telemetry::Instrumented::new(model)
+}
+
+#[cfg(inferometer_off)]
+fn telemetry(_: &str) -> inferometer_example_engine::telemetry::NoTelemetry {
+    inferometer_example_engine::telemetry::NoTelemetry
+}
+
+/// The loop of one model. A step is one iteration of the scheduler, and what the client of the request reads of it.
+fn steps(spec: &ModelSpec) -> impl FnMut() + use<> {
+    let model = load(spec).expect("the model loads").model;
+    let telemetry = telemetry(&model.info().name);
+    let (submitter, mut scheduler) = engine(model, SchedulerConfig::default(), telemetry);
+    let mut events = None;
+    move || {
+        if scheduler.step() == Progress::Idle {
+            let (request, receiver) = Request::new(vec![5], GenerationParams::default());
+            submitter.submit(request).expect("the queue is empty");
+            events = Some(receiver);
+            scheduler.step();
+        }
+        if let Some(events) = &mut events {
+            while let Ok(event) = events.try_recv() {
+                black_box(event);
+            }
+        }
+    }
+}
+
+fn main() {
+    // SAFETY: nothing else runs yet.
+    unsafe { threads::configure(Some(1)) };
+    // A pool of one thread would still be another thread than this one, which would sleep and be woken in every step.
+    rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global().expect("there is no pool yet");
+    let mut loops =
+        Loops::new().with("random-tiny", || steps(&ModelSpec::RandomTiny)).with("random", || steps(&ModelSpec::Random));
+    let file = SMOLLM2.member.rsplit('/').next().unwrap_or_default();
+    if fetch::cache_directory().is_ok_and(|cache| cache.join(file).exists()) {
+        loops = loops.with("smollm2", || steps(&ModelSpec::SmolLm2));
+    }
+    loops.run();
+}

@@ -1,0 +1,116 @@
+//! A file with one line of JSON for each run, which belongs into the repository.
+
+use super::report::{LoopReport, Report, share};
+use super::verdict::Verdict;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+/// The result of an earlier release, beside that of this one.
+#[derive(Debug, Serialize)]
+pub(crate) struct Before {
+    pub(crate) version: String,
+    pub(crate) date: String,
+    pub(crate) verdict: Verdict,
+    pub(crate) difference: f64,
+    /// How much the overhead has grown since, and how much of that may be noise, with 95 % to each side.
+    pub(crate) growth: f64,
+    pub(crate) doubt: f64,
+}
+
+impl fmt::Display for Before {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Before { version, date, verdict, difference, growth, doubt } = self;
+        let day = date.split('T').next().unwrap_or_default();
+        write!(f, "{version} ({day}): {} ({verdict}); since then {}", share(*difference), share(*growth))?;
+        if *doubt > 0.0 { write!(f, ", give or take {:.2} %", 100.0 * doubt) } else { Ok(()) }
+    }
+}
+
+/// What is read back of a line.
+#[derive(Debug, Deserialize)]
+struct Line {
+    package: String,
+    version: String,
+    target: String,
+    date: String,
+    loops: Vec<PastLoop>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PastLoop {
+    name: String,
+    verdict: Verdict,
+    timed: Option<PastTimed>,
+    counted: Option<PastEstimate>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PastTimed {
+    quantities: Vec<PastQuantity>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PastQuantity {
+    on: PastEstimate,
+}
+
+#[derive(Debug, Deserialize)]
+struct PastEstimate {
+    difference: f64,
+    #[serde(default)]
+    error: f64,
+}
+
+/// Looks for the last result of another release, of the same loop and of the same kind.
+pub(crate) fn compare(report: &mut Report, path: &Path) -> Result<()> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let mut lines = Vec::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let line: Line =
+            serde_json::from_str(line).with_context(|| format!("line {number} of {} is no result", path.display()))?;
+        if line.package == report.package && line.target == report.target && line.version != report.version {
+            lines.push(line);
+        }
+    }
+    for each in &mut report.loops {
+        each.before = lines.iter().rev().find_map(|line| before(line, each));
+    }
+    Ok(())
+}
+
+fn before(line: &Line, now: &LoopReport) -> Option<Before> {
+    let past = line.loops.iter().find(|past| past.name == now.name)?;
+    let then = match (&past.timed, &past.counted) {
+        (Some(timed), _) if now.timed.is_some() => &timed.quantities.first()?.on,
+        (_, Some(counted)) if now.counted.is_some() => counted,
+        _ => return None,
+    };
+    let (difference, error) = now.difference()?;
+    Some(Before {
+        version: line.version.clone(),
+        date: line.date.clone(),
+        verdict: past.verdict,
+        difference: then.difference,
+        growth: difference - then.difference,
+        doubt: 1.96 * error.hypot(then.error),
+    })
+}
+
+/// Adds a line.
+pub(crate) fn append(report: &Report, path: &Path) -> Result<()> {
+    let line = serde_json::to_string(report)?;
+    let write = || {
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        // In one piece, so that runs side by side do not mix.
+        file.write_all(format!("{line}\n").as_bytes())
+    };
+    write().with_context(|| format!("cannot write to {}", path.display()))
+}

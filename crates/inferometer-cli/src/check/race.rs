@@ -1,0 +1,281 @@
+//! Four programs take turns.
+//!
+//! - *off*: the baseline;
+//! - *on*: the program as it is;
+//! - *again*: the baseline once more. Between it and *off* there is no difference, so whatever is found is noise;
+//! - *control*: the baseline, made slower by twice the budget. A run that does not notice cannot be believed.
+//!
+//! A machine changes its speed within a millisecond, and programs that are compared have to see the same machine. So
+//! blocks are short, and a *round* has two blocks of each program, in an order that is drawn anew each time and then
+//! mirrored: a drift that is straight hits all alike. All are tied to one core, where one computes while the others wait
+//! to be told. Each block has the same number of steps, so all engines go through the same states side by side.
+//!
+//! A process also keeps what it was given when it started: its addresses, and above all its pages of memory, of which
+//! some are slower than others (by a tenth and more on virtual machines). So processes live for some rounds only. The four
+//! that are started together are a *crew*. Pages that a process returns are the first to be given out again, and crews end
+//! in the reverse order of their start; so the first of a crew gets what the first of the crew before had. In four
+//! crews, a *cycle*, each program takes each place once, and what a place adds or saves cancels out. Addresses are
+//! left to the system's randomisation, helped by an environment of random size.
+
+use super::cores::Pinning;
+use super::process::{Order, Process, Spent};
+use super::statistics::{mean, trimmed_mean};
+use anyhow::{Result, ensure};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The shortest block. The shorter it is, the better neighbours agree; but changing from one process to another takes
+/// some microseconds.
+const BLOCK: Duration = Duration::from_micros(250);
+
+/// And the fewest steps in it.
+const FEWEST_STEPS: u64 = 2;
+
+/// How long a process runs before each of its blocks, to fill the caches again. A step at least.
+const LEAD: Duration = Duration::from_micros(100);
+
+/// How long a process runs before it is measured.
+const WARM_UP: Duration = Duration::from_millis(5);
+
+/// So many steps of a program are timed by themselves, or all if there are fewer.
+const TIMED_STEPS: f64 = 100_000.0;
+
+/// But no more than one in this time: reading the clocks takes half a microsecond, and is no part of the step.
+const TIMED_ONE_IN: Duration = Duration::from_micros(100);
+
+/// What a run is divided into, where starting the programs does not take too long: ten cycles.
+const CREWS: f64 = 40.0;
+
+/// The size of the environment is drawn up to this.
+const MOST_PADDING: usize = 4_096;
+
+/// The programs, as they stand in arrays.
+pub(super) const OFF: usize = 0;
+pub(super) const ON: usize = 1;
+pub(super) const AGAIN: usize = 2;
+pub(super) const CONTROL: usize = 3;
+pub(super) const ARMS: usize = 4;
+
+/// What *off* is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rival {
+    On,
+    Again,
+    Control,
+}
+
+impl Rival {
+    fn arm(self) -> usize {
+        match self {
+            Rival::On => ON,
+            Rival::Again => AGAIN,
+            Rival::Control => CONTROL,
+        }
+    }
+}
+
+/// Which of the two times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// How long a step took.
+    Wall,
+    /// How long its thread had a processor.
+    Cpu,
+}
+
+/// What is raced.
+#[derive(Debug)]
+pub(crate) struct Course<'a> {
+    pub(crate) off: &'a Path,
+    pub(crate) on: &'a Path,
+    /// The programs' own arguments.
+    pub(crate) args: &'a [String],
+    /// The loop.
+    pub(crate) name: &'a str,
+    /// How long it goes on. Decided before anything is seen.
+    pub(crate) time: Duration,
+    /// How much slower the control is.
+    pub(crate) waste: f64,
+    pub(crate) pinning: &'a Pinning,
+    /// Where the programs' output goes.
+    pub(crate) log: &'a Path,
+    /// How long a program may take to answer.
+    pub(crate) patience: Duration,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Race {
+    pub(crate) crews: Vec<Crew>,
+    /// How long a step of *off* takes.
+    pub(crate) step: Duration,
+    /// Steps in a block.
+    pub(crate) steps: u64,
+    /// How often *on* was compared with *off*.
+    pub(crate) rounds: usize,
+    pub(crate) time: Duration,
+}
+
+/// What came of one crew.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    pub(super) rounds: Vec<Round>,
+    /// The steps that were timed by themselves.
+    pub(super) steps: [Vec<Spent>; ARMS],
+}
+
+/// The time of a step in the two blocks of each program.
+pub(super) type Round = [[Spent; 2]; ARMS];
+
+impl Crew {
+    /// The logarithm of the ratio of a program's time for a step to that of *off*: none where the system does not tell
+    /// the time.
+    ///
+    /// Of the time on the wall, that of the rounds which another program did not disturb: the ratio of the trimmed mean.
+    /// The processor's time does not contain what others did, so there all rounds count, and an engine that records
+    /// little as a rule and much at times does not get away with it.
+    pub(crate) fn log_ratio(&self, rival: Rival, clock: Clock) -> Option<f64> {
+        let arm = rival.arm();
+        match clock {
+            Clock::Wall => {
+                let log = |[a, b]: [Spent; 2]| (a.wall.ln() + b.wall.ln()) / 2.0;
+                Some(trimmed_mean(
+                    &mut self.rounds.iter().map(|round| log(round[arm]) - log(round[OFF])).collect::<Vec<_>>(),
+                ))
+            }
+            Clock::Cpu => {
+                let total = |arm: usize| {
+                    let times = self.rounds.iter().flat_map(|round| round[arm]);
+                    times.map(|spent| spent.cpu).sum::<Option<f64>>()
+                };
+                Some((total(arm)? / total(OFF)?).ln())
+            }
+        }
+    }
+
+    /// The times of the steps of *off* and of another program.
+    pub(crate) fn steps(&self, rival: Rival, clock: Clock) -> [Vec<f64>; 2] {
+        let times = |arm: usize| {
+            let steps = self.steps[arm].iter();
+            steps.filter_map(|spent| if clock == Clock::Wall { Some(spent.wall) } else { spent.cpu }).collect()
+        };
+        [times(OFF), times(rival.arm())]
+    }
+}
+
+/// How the time is spent.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    order: Order,
+    /// Steps of a process before it is measured.
+    warm_up: u64,
+    /// Rounds of a crew.
+    rounds: usize,
+}
+
+impl Course<'_> {
+    /// Runs it. `progress` is told how much of the time has gone.
+    pub(crate) fn run(&self, mut progress: impl FnMut(Duration)) -> Result<Race> {
+        let started = Instant::now();
+        let plan = self.plan()?;
+        let mut crews = Vec::new();
+        let mut longest = Duration::ZERO;
+        // Which program starts first is drawn for each cycle; then each moves up by one place from crew to crew.
+        let mut places = [OFF, ON, AGAIN, CONTROL];
+        while crews.is_empty() || started.elapsed() + longest <= self.time {
+            let begun = Instant::now();
+            if crews.len() % ARMS == 0 {
+                fastrand::shuffle(&mut places);
+            } else {
+                places.rotate_left(1);
+            }
+            crews.push(self.crew(&plan, places, || progress(started.elapsed()))?);
+            longest = longest.max(begun.elapsed());
+        }
+        let rounds = crews.iter().map(|crew| crew.rounds.len()).sum();
+        let step =
+            mean(&crews.iter().flat_map(|crew| &crew.rounds).map(|round| round[OFF][0].wall).collect::<Vec<_>>());
+        Ok(Race {
+            crews,
+            step: Duration::from_nanos(step as u64),
+            steps: plan.order.steps,
+            rounds,
+            time: started.elapsed(),
+        })
+    }
+
+    /// Looks at one process to find out how long things take.
+    fn plan(&self) -> Result<Plan> {
+        let begun = Instant::now();
+        let mut process = self.start(OFF)?;
+        let order = |steps| Order { lead: 0, steps, group: 0, waste: 0.0 };
+        let mut warm_up = 1;
+        while process.run(order(warm_up))?.whole.wall < WARM_UP.as_nanos() as f64 {
+            warm_up *= 2;
+        }
+        let step = process.run(order(warm_up))?.whole.wall / warm_up as f64;
+        let start = begun.elapsed().as_secs_f64() * ARMS as f64;
+        drop(process);
+        let time = self.time.as_secs_f64();
+        ensure!(step > 0.0, "the steps of `{}` take no time", self.name);
+        let steps_in = |time: Duration| (time.as_nanos() as f64 / step).ceil() as u64;
+        let (lead, steps) = (steps_in(LEAD), steps_in(BLOCK).max(FEWEST_STEPS));
+        // Crews should be short, for each counts as one observation, and yet do more than start. Where starting takes
+        // most of the time, there are at least some.
+        let crew = (time / CREWS - start).clamp(start / 2.0, start * 2.0);
+        let round = (lead + steps) as f64 * step / 1e9 * (2 * ARMS) as f64;
+        let timed = time / round * (2 * steps) as f64;
+        Ok(Plan {
+            order: Order {
+                lead,
+                steps,
+                group: steps_in(TIMED_ONE_IN).max((timed / TIMED_STEPS).ceil() as u64),
+                waste: 0.0,
+            },
+            warm_up,
+            rounds: ((crew / round) as usize).max(2),
+        })
+    }
+
+    fn start(&self, arm: usize) -> Result<Process> {
+        let mut command = Command::new(if arm == ON { self.on } else { self.off });
+        command.args(self.args).env("INFEROMETER_CHECK_PADDING", "x".repeat(fastrand::usize(..MOST_PADDING)));
+        let mut process = self.pinning.spawning(|| Process::start(command, self.log, self.patience))??;
+        process.open(self.name)?;
+        Ok(process)
+    }
+
+    /// Starts four processes in the order of their places, lets them run their rounds, and ends them.
+    fn crew(&self, plan: &Plan, places: [usize; ARMS], mut each_round: impl FnMut()) -> Result<Crew> {
+        let mut processes = Vec::new();
+        for arm in places {
+            let mut process = self.start(arm)?;
+            process.run(Order { steps: plan.warm_up, ..plan.order })?;
+            processes.push(process);
+        }
+        let mut crew = Crew { rounds: Vec::with_capacity(plan.rounds), steps: Default::default() };
+        let mut turns = [0, 1, 2, 3];
+        for _ in 0..plan.rounds {
+            fastrand::shuffle(&mut turns);
+            let mut round = [[Spent { wall: 0.0, cpu: None }; 2]; ARMS];
+            for (half, place) in
+                turns.iter().map(|&place| (0, place)).chain(turns.iter().rev().map(|&place| (1, place)))
+            {
+                let arm = places[place];
+                let waste = if arm == CONTROL { self.waste } else { 0.0 };
+                let block = processes[place].run(Order { waste, ..plan.order })?;
+                let steps = plan.order.steps as f64;
+                round[arm][half] =
+                    Spent { wall: block.whole.wall / steps, cpu: block.whole.cpu.map(|cpu| cpu / steps) };
+                crew.steps[arm].extend(block.steps);
+            }
+            crew.rounds.push(round);
+            each_round();
+        }
+        while let Some(last) = processes.pop() {
+            drop(last);
+        }
+        Ok(crew)
+    }
+}

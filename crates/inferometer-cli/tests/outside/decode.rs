@@ -1,0 +1,8 @@
+//! The loop that is checked.
+
+fn main() {
+    inferometer::overhead::run("decode", || {
+        let mut engine = outside::Engine::load();
+        move || engine.step()
+    });
+}
