@@ -63,7 +63,7 @@ impl Counter {
         file.push(&counts);
         valgrind.arg(file).arg(program).args(args);
         let mut process = Process::start(valgrind, &built.log(), patience)?;
-        process.open(name)?;
+        process.open(name, 1)?;
         Ok(Counter { process, counts })
     }
 

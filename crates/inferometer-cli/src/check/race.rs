@@ -29,14 +29,12 @@ use std::time::{Duration, Instant};
 /// some microseconds.
 const BLOCK: Duration = Duration::from_micros(250);
 
-/// And the fewest steps in it.
-const FEWEST_STEPS: u64 = 2;
-
-/// How long a process runs before each of its blocks, to fill the caches again. A step at least.
+/// How long a process runs before each of its blocks, to fill the caches again. Of a step that takes much longer, the
+/// beginning does that.
 const LEAD: Duration = Duration::from_micros(100);
 
-/// How long a process runs before it is measured.
-const WARM_UP: Duration = Duration::from_millis(5);
+/// How long a process runs before it is measured: until the sampling of timed sections has settled.
+const WARM_UP: Duration = Duration::from_millis(40);
 
 /// So many steps of a program are timed by themselves, or all if there are fewer.
 const TIMED_STEPS: f64 = 100_000.0;
@@ -44,8 +42,8 @@ const TIMED_STEPS: f64 = 100_000.0;
 /// But no more than one in this time: reading the clocks takes half a microsecond, and is no part of the step.
 const TIMED_ONE_IN: Duration = Duration::from_micros(100);
 
-/// What a run is divided into, where starting the programs does not take too long: ten cycles.
-const CREWS: f64 = 40.0;
+/// A step that is done as often within the warm-up was optimised away.
+const MOST_STEPS: u64 = 1 << 32;
 
 /// The size of the environment is drawn up to this.
 const MOST_PADDING: usize = 4_096;
@@ -132,17 +130,16 @@ impl Crew {
     /// The logarithm of the ratio of a program's time for a step to that of *off*: none where the system does not tell
     /// the time.
     ///
-    /// Of the time on the wall, that of the rounds which another program did not disturb: the ratio of the trimmed mean.
-    /// The processor's time does not contain what others did, so there all rounds count, and an engine that records
-    /// little as a rule and much at times does not get away with it.
+    /// Of the time on the wall, that of the pairs which another program did not disturb: a trimmed mean. The processor's
+    /// time does not contain what others did, so there all count, and an engine that records little as a rule and much
+    /// at times does not get away with it.
     pub(crate) fn log_ratio(&self, rival: Rival, clock: Clock) -> Option<f64> {
         let arm = rival.arm();
         match clock {
             Clock::Wall => {
-                let log = |[a, b]: [Spent; 2]| (a.wall.ln() + b.wall.ln()) / 2.0;
-                Some(trimmed_mean(
-                    &mut self.rounds.iter().map(|round| log(round[arm]) - log(round[OFF])).collect::<Vec<_>>(),
-                ))
+                let pair = |(rival, off): (&Spent, &Spent)| (rival.wall / off.wall).ln();
+                let pairs = self.rounds.iter().flat_map(|round| round[arm].iter().zip(&round[OFF]).map(pair));
+                Some(trimmed_mean(&mut pairs.collect::<Vec<_>>()))
             }
             Clock::Cpu => {
                 let total = |arm: usize| {
@@ -209,32 +206,32 @@ impl Course<'_> {
     fn plan(&self) -> Result<Plan> {
         let begun = Instant::now();
         let mut process = self.start(OFF)?;
-        let order = |steps| Order { lead: 0, steps, group: 0, waste: 0.0 };
-        let mut warm_up = 1;
-        while process.run(order(warm_up))?.whole.wall < WARM_UP.as_nanos() as f64 {
-            warm_up *= 2;
+        let set_up = begun.elapsed();
+        let (mut tried, mut took) = (1, 0.0);
+        while took < WARM_UP.as_nanos() as f64 {
+            tried *= 2;
+            took = process.run(Order { lead: 0, steps: tried, group: 0, waste: 0.0 })?.whole.wall;
+            ensure!(tried < MOST_STEPS, "the steps of `{}` take no time", self.name);
         }
-        let step = process.run(order(warm_up))?.whole.wall / warm_up as f64;
-        let start = begun.elapsed().as_secs_f64() * ARMS as f64;
         drop(process);
-        let time = self.time.as_secs_f64();
-        ensure!(step > 0.0, "the steps of `{}` take no time", self.name);
-        let steps_in = |time: Duration| (time.as_nanos() as f64 / step).ceil() as u64;
-        let (lead, steps) = (steps_in(LEAD), steps_in(BLOCK).max(FEWEST_STEPS));
-        // Crews should be short, for each counts as one observation, and yet do more than start. Where starting takes
-        // most of the time, there are at least some.
-        let crew = (time / CREWS - start).clamp(start / 2.0, start * 2.0);
-        let round = (lead + steps) as f64 * step / 1e9 * (2 * ARMS) as f64;
-        let timed = time / round * (2 * steps) as f64;
+        let step = took / tried as f64;
+        let steps_in = |time: Duration| time.as_nanos() as f64 / step;
+        let (lead, steps) = (steps_in(LEAD).round(), steps_in(BLOCK).ceil());
+        let warm_up = steps_in(WARM_UP).ceil();
+        // A crew counts as one observation, so there should be many, but not so many that most of the time goes into
+        // starting them: a third goes into what is measured.
+        let crew = (set_up.as_nanos() as f64 + warm_up * step) * ARMS as f64 / 2.0;
+        let round = (lead + steps) * step * (2 * ARMS) as f64;
+        let timed = self.time.as_nanos() as f64 / round * 2.0 * steps;
         Ok(Plan {
             order: Order {
-                lead,
-                steps,
-                group: steps_in(TIMED_ONE_IN).max((timed / TIMED_STEPS).ceil() as u64),
+                lead: lead as u64,
+                steps: steps as u64,
+                group: steps_in(TIMED_ONE_IN).max(timed / TIMED_STEPS).ceil() as u64,
                 waste: 0.0,
             },
-            warm_up,
-            rounds: ((crew / round) as usize).max(2),
+            warm_up: warm_up as u64,
+            rounds: (crew / round).ceil() as usize,
         })
     }
 
@@ -242,7 +239,7 @@ impl Course<'_> {
         let mut command = Command::new(if arm == ON { self.on } else { self.off });
         command.args(self.args).env("INFEROMETER_CHECK_PADDING", "x".repeat(fastrand::usize(..MOST_PADDING)));
         let mut process = self.pinning.spawning(|| Process::start(command, self.log, self.patience))??;
-        process.open(self.name)?;
+        process.open(self.name, ARMS)?;
         Ok(process)
     }
 

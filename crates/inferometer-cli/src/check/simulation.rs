@@ -15,11 +15,11 @@ use std::time::Duration;
 const BUDGET: Percent = Percent(0.01);
 
 /// How often each machine is tried.
-const RUNS: usize = 400;
+const RUNS: usize = 200;
 
 /// A wrong PASS may happen in one run of twenty. This is how many of [`RUNS`] are wrong, at that rate, in all but one
-/// of a thousand tries: 20, and three times the root of 400 x 0.05 x 0.95.
-const MOST_WRONG: usize = 34;
+/// of a thousand tries: 10, and three times the root of 200 x 0.05 x 0.95.
+const MOST_WRONG: usize = 19;
 
 /// What makes a machine's times scatter: standard deviations of logarithms.
 #[derive(Clone, Copy, Debug, Default)]

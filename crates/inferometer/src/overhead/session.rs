@@ -3,16 +3,21 @@
 //! | the gate | the program |
 //! |---|---|
 //! | (starts it) | `hello`, the version, `on` or `off` for recording, the names of the loops |
-//! | `open`, a name | `ready`, when that loop is set up |
+//! | `open`, a name, how many programs take turns | `ready`, when that loop is set up |
 //! | `run`, lead, steps, group, waste | `done`, nanoseconds, those of the processor, and both of each step that was timed |
 //!
 //! What follows `run` is an [`Order`]. A step is written `wall:cpu`. Where the system does not tell the time of
 //! the processor, there is `-` in its place. What cannot be done is answered `error` and a reason.
+//!
+//! Timed sections may take a share of the time that their thread lives, and here it stands still while others have their
+//! turn. So that it is the share of the steps' time that is kept, the budget is divided by the number of programs.
 
 use super::channel::Channel;
 use super::measure::{Block, Order, Spent};
 use super::{Loops, Steps};
+use crate::sampling::{budget, set_budget};
 use std::fmt::Write;
+use std::num::NonZeroU32;
 
 /// Goes up when a program and a gate that differ could misunderstand each other.
 const VERSION: u32 = 1;
@@ -34,9 +39,11 @@ pub(super) fn run(loops: Loops, mut channel: Channel) {
     }
     while let Some(line) = channel.receive() {
         let answer = match parsed(&line) {
-            Some(Command::Open(name)) => match loops.iter().position(|each| each.name == name) {
+            Some(Command::Open(name, turns)) => match loops.iter().position(|each| each.name == name) {
                 Some(at) => {
                     open = Some((loops.swap_remove(at).set_up)());
+                    // Now, because setting up may set it too.
+                    set_budget(f64::from(budget()) / f64::from(turns.get()));
                     "ready".to_owned()
                 }
                 None => format!("error\tthere is no loop `{name}`, or it was opened before"),
@@ -55,14 +62,14 @@ pub(super) fn run(loops: Loops, mut channel: Channel) {
 
 #[derive(Debug)]
 enum Command<'a> {
-    Open(&'a str),
+    Open(&'a str, NonZeroU32),
     Run(Order),
 }
 
 fn parsed(line: &str) -> Option<Command<'_>> {
     let words: Vec<&str> = line.split('\t').collect();
     match *words {
-        ["open", name] => Some(Command::Open(name)),
+        ["open", name, turns] => Some(Command::Open(name, turns.parse().ok()?)),
         ["run", lead, steps, group, waste] => Some(Command::Run(Order {
             lead: lead.parse().ok()?,
             steps: steps.parse().ok()?,
@@ -95,13 +102,21 @@ mod tests {
 
     #[test]
     fn commands_are_read_and_nonsense_is_not() {
-        assert!(matches!(parsed("open\ta loop"), Some(Command::Open("a loop"))));
+        assert!(matches!(parsed("open\ta loop\t4"), Some(Command::Open("a loop", turns)) if turns.get() == 4));
         let Some(Command::Run(order)) = parsed("run\t1\t20\t4\t0.02") else { panic!("no order") };
         assert_eq!((order.lead, order.steps, order.group), (1, 20, 4));
         assert!((order.waste - 0.02).abs() < 1e-12);
-        for nonsense in
-            ["", "open", "run\t1\t1\t1", "run\t1\t-1\t0\t0", "run\t1\t1\t1\tNaN", "run\t1\t1\t1\t-1", "stop"]
-        {
+        for nonsense in [
+            "",
+            "open",
+            "open\ta loop",
+            "open\ta loop\t0",
+            "run\t1\t1\t1",
+            "run\t1\t-1\t0\t0",
+            "run\t1\t1\t1\tNaN",
+            "run\t1\t1\t1\t-1",
+            "stop",
+        ] {
             assert!(parsed(nonsense).is_none(), "{nonsense:?}");
         }
     }
