@@ -7,6 +7,7 @@ mod break_even;
 mod budget;
 mod command_line;
 mod curve;
+mod honesty;
 mod page;
 mod plot;
 mod step;
@@ -104,7 +105,7 @@ pub struct Proof {
 }
 
 /// All of them, in the page's order.
-pub const ALL: [Proof; 4] = [
+pub const ALL: [Proof; 5] = [
     Proof {
         command: "overhead",
         name: "break-even",
@@ -125,6 +126,13 @@ pub const ALL: [Proof; 4] = [
         name: "account",
         run: |length| account::section(length).into(),
         cases: account::cases,
+        has_plot: false,
+    },
+    Proof {
+        command: "overhead",
+        name: "honesty",
+        run: |length| honesty::section(length).into(),
+        cases: honesty::cases,
         has_plot: false,
     },
 ];

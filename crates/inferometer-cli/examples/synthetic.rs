@@ -5,8 +5,9 @@
 //! ```
 //!
 //! A step follows a chain of multiplications and look-ups in the first cache, which takes some 20 us and is in proportion
-//! to its length. Compiled as it is, the chain is longer by the share that `--overhead` says. `--scatter` makes each process slower by a share of its own, up to this
-//! one: a machine that nothing can be told of. `--pause` is how many seconds setting up takes.
+//! to its length. Compiled as it is, the chain is longer by the share that `--overhead` says. `--scatter` makes each
+//! process slower by a share of its own, up to this one: a machine that nothing can be told of. `--pause` is how many
+//! seconds setting up takes.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! From a race to its comparisons.
 
-use super::race::{Clock, Crew, Race, Rival};
+use super::race::{ARMS, Clock, OFF, Race, Rival};
 use super::statistics::{Estimate, mean, quantile};
 use super::verdict::Comparison;
 
@@ -30,15 +30,15 @@ pub(crate) fn of_p99(race: &Race, clock: Clock) -> Option<Comparison> {
     compared(|rival| {
         let mut all = 0;
         let mut ratios = Vec::new();
-        let mut part: [Vec<f64>; 2] = Default::default();
+        let mut part: [Vec<f64>; ARMS] = Default::default();
         for cycle in race.crews.chunks_exact(CYCLE) {
-            for steps in cycle.iter().map(|crew: &Crew| crew.steps(rival, clock)) {
-                all += steps[0].len();
-                part.iter_mut().zip(steps).for_each(|(part, steps)| part.extend(steps));
+            for (arm, steps) in part.iter_mut().enumerate() {
+                steps.extend(cycle.iter().flat_map(|crew| crew.steps(arm, clock)));
             }
-            if part[0].len() >= STEPS_OF_A_PART {
-                let [off, rival] = part.each_mut().map(|steps| quantile(steps, 0.99));
-                ratios.push((rival / off).ln());
+            if part[OFF].len() >= STEPS_OF_A_PART {
+                all += part[OFF].len();
+                let tails = part.each_mut().map(|steps| quantile(steps, 0.99));
+                ratios.push(rival.against_baseline(|arm, baseline| Some((tails[arm] / tails[baseline]).ln()))?);
                 part = Default::default();
             }
         }

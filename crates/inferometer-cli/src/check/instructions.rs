@@ -63,12 +63,14 @@ impl Counter {
         file.push(&counts);
         valgrind.arg(file).arg(program).args(args);
         let mut process = Process::start(valgrind, &built.log(), patience)?;
-        process.open(name, 1)?;
+        process.open(name, 1, 0)?;
         Ok(Counter { process, counts })
     }
 
+    /// Twice as many steps, of which the first half is not counted: what the first steps do is done once, such as to find
+    /// out how fast the processor's counter is.
     fn run(&mut self, steps: u64) -> Result<()> {
-        self.process.run(Order { lead: 0, steps, group: 0, waste: 0.0 }).map(|_| ())
+        self.process.run(Order { lead: steps, steps, group: 0, waste: 0.0 }).map(|_| ())
     }
 
     /// How many steps take about so long.

@@ -103,9 +103,9 @@ impl Process {
         &self.hello
     }
 
-    /// Sets up a loop. Its program has one of so many turns.
-    pub(crate) fn open(&mut self, name: &str, turns: usize) -> Result<()> {
-        let words = self.ask(&format!("open\t{name}\t{turns}"))?;
+    /// Sets up a loop. Its program has one of so many turns, and leaves so many bytes of its memory out.
+    pub(crate) fn open(&mut self, name: &str, turns: usize, left_out: usize) -> Result<()> {
+        let words = self.ask(&format!("open\t{name}\t{turns}\t{left_out}"))?;
         ensure!(words == ["ready"], "the program answered {words:?} when it was asked for the loop `{name}`");
         Ok(())
     }
@@ -314,13 +314,13 @@ mod tests {
     fn a_program_that_dies_or_hangs_in_between_is_an_error() {
         let scripts = Scripts::new();
         let mut dies = scripts.greeted("echo out of memory >&2; kill -9 $$");
-        explained(dies.open("one", 1), &["signal: 9", "out of memory"]);
+        explained(dies.open("one", 1, 0), &["signal: 9", "out of memory"]);
         let mut hangs = scripts.greeted("sleep 60");
-        explained(hangs.open("one", 1), &["no answer within 300ms"]);
+        explained(hangs.open("one", 1, 0), &["no answer within 300ms"]);
         let mut refuses = scripts.greeted(r"printf 'inferometer:\terror\tno such loop\n'; sleep 60");
-        explained(refuses.open("one", 1), &["cannot do", "no such loop"]);
+        explained(refuses.open("one", 1, 0), &["cannot do", "no such loop"]);
         let mut babbles = scripts.greeted(r"printf 'inferometer:\tready\n'; read line; printf 'inferometer:\tdone\n'");
-        babbles.open("one", 1).expect("it is ready");
+        babbles.open("one", 1, 0).expect("it is ready");
         let order = Order { lead: 0, steps: 1, group: 0, waste: 0.0 };
         explained(babbles.run(order), &[r#"answered ["done"]"#]);
     }

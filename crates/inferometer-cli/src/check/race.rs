@@ -2,7 +2,8 @@
 //!
 //! - *off*: the baseline;
 //! - *on*: the program as it is;
-//! - *again*: the baseline once more. Between it and *off* there is no difference, so whatever is found is noise;
+//! - *again*: the baseline once more. Between it and *off* there is no difference, so whatever is found is noise; the
+//!   others are compared with both;
 //! - *control*: the baseline, made slower by twice the budget. A run that does not notice cannot be believed.
 //!
 //! A machine changes its speed within a millisecond, and programs that are compared have to see the same machine. So
@@ -15,7 +16,7 @@
 //! that are started together are a *crew*. Pages that a process returns are the first to be given out again, and crews end
 //! in the reverse order of their start; so the first of a crew gets what the first of the crew before had. In four
 //! crews, a *cycle*, each program takes each place once, and what a place adds or saves cancels out. Addresses are
-//! left to the system's randomisation, helped by an environment of random size.
+//! left to the system's randomisation, helped by an environment of random size and by bytes that are left out at random.
 
 use super::cores::Pinning;
 use super::process::{Order, Process, Spent};
@@ -45,8 +46,10 @@ const TIMED_ONE_IN: Duration = Duration::from_micros(100);
 /// A step that is done as often within the warm-up was optimised away.
 const MOST_STEPS: u64 = 1 << 32;
 
-/// The size of the environment is drawn up to this.
+/// The size of the environment is drawn up to this, which moves the stack; and the bytes that are left out up to this,
+/// which moves what is allocated.
 const MOST_PADDING: usize = 4_096;
+const MOST_LEFT_OUT: usize = 1 << 17;
 
 /// The programs, as they stand in arrays.
 pub(super) const OFF: usize = 0;
@@ -55,7 +58,7 @@ pub(super) const AGAIN: usize = 2;
 pub(super) const CONTROL: usize = 3;
 pub(super) const ARMS: usize = 4;
 
-/// What *off* is compared with.
+/// What the baseline is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rival {
     On,
@@ -69,6 +72,17 @@ impl Rival {
             Rival::On => ON,
             Rival::Again => AGAIN,
             Rival::Control => CONTROL,
+        }
+    }
+
+    /// The logarithm of the ratio to the baseline, from the one to an arm of it. The baseline is there twice, so it is
+    /// the mean of two. (Not the ratio to their mean: where times are skewed, the mean of two is another distribution,
+    /// and what is trimmed would not be the same.)
+    pub(crate) fn against_baseline(self, log_ratio: impl Fn(usize, usize) -> Option<f64>) -> Option<f64> {
+        let to = |baseline| log_ratio(self.arm(), baseline);
+        match self {
+            Rival::Again => to(OFF),
+            Rival::On | Rival::Control => Some((to(OFF)? + to(AGAIN)?) / 2.0),
         }
     }
 }
@@ -127,18 +141,17 @@ pub(crate) struct Crew {
 pub(super) type Round = [[Spent; 2]; ARMS];
 
 impl Crew {
-    /// The logarithm of the ratio of a program's time for a step to that of *off*: none where the system does not tell
-    /// the time.
+    /// The logarithm of the ratio of a program's time for a step to that of the baseline: none where the system does not
+    /// tell the time.
     ///
     /// Of the time on the wall, that of the pairs which another program did not disturb: a trimmed mean. The processor's
     /// time does not contain what others did, so there all count, and an engine that records little as a rule and much
     /// at times does not get away with it.
     pub(crate) fn log_ratio(&self, rival: Rival, clock: Clock) -> Option<f64> {
-        let arm = rival.arm();
-        match clock {
+        rival.against_baseline(|arm, baseline| match clock {
             Clock::Wall => {
                 let pair = |(rival, off): (&Spent, &Spent)| (rival.wall / off.wall).ln();
-                let pairs = self.rounds.iter().flat_map(|round| round[arm].iter().zip(&round[OFF]).map(pair));
+                let pairs = self.rounds.iter().flat_map(|round| round[arm].iter().zip(&round[baseline]).map(pair));
                 Some(trimmed_mean(&mut pairs.collect::<Vec<_>>()))
             }
             Clock::Cpu => {
@@ -146,18 +159,17 @@ impl Crew {
                     let times = self.rounds.iter().flat_map(|round| round[arm]);
                     times.map(|spent| spent.cpu).sum::<Option<f64>>()
                 };
-                Some((total(arm)? / total(OFF)?).ln())
+                Some((total(arm)? / total(baseline)?).ln())
             }
-        }
+        })
     }
 
-    /// The times of the steps of *off* and of another program.
-    pub(crate) fn steps(&self, rival: Rival, clock: Clock) -> [Vec<f64>; 2] {
-        let times = |arm: usize| {
-            let steps = self.steps[arm].iter();
-            steps.filter_map(|spent| if clock == Clock::Wall { Some(spent.wall) } else { spent.cpu }).collect()
-        };
-        [times(OFF), times(rival.arm())]
+    /// The times of the steps of a program that were timed by themselves.
+    pub(crate) fn steps(&self, arm: usize, clock: Clock) -> impl Iterator<Item = f64> {
+        self.steps[arm].iter().filter_map(move |spent| match clock {
+            Clock::Wall => Some(spent.wall),
+            Clock::Cpu => spent.cpu,
+        })
     }
 }
 
@@ -239,7 +251,7 @@ impl Course<'_> {
         let mut command = Command::new(if arm == ON { self.on } else { self.off });
         command.args(self.args).env("INFEROMETER_CHECK_PADDING", "x".repeat(fastrand::usize(..MOST_PADDING)));
         let mut process = self.pinning.spawning(|| Process::start(command, self.log, self.patience))??;
-        process.open(self.name, ARMS)?;
+        process.open(self.name, ARMS, fastrand::usize(..MOST_LEFT_OUT))?;
         Ok(process)
     }
 
