@@ -9,7 +9,8 @@ use crate::report::Outcome;
 use crate::workspace::{Build, Workspace};
 
 /// The crates that are published.
-const LIBRARIES: [&str; 6] = ["-p", "inferometer", "-p", "inferometer-derive", "-p", "inferometer-prometheus"];
+const LIBRARIES: [&str; 8] =
+    ["-p", "inferometer", "-p", "inferometer-cli", "-p", "inferometer-derive", "-p", "inferometer-prometheus"];
 
 /// Integration tests of the core in which threads meet.
 const THREADED_TESTS: [&str; 4] = ["conservation", "exemplars", "faults_threads", "sampling"];
@@ -30,7 +31,7 @@ pub(super) fn format(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
 pub(super) fn lints(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     log.run(workspace.cargo(Build::Plain).args(["clippy", "--all-targets", "--", "-D", "warnings"]))?;
     let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["clippy", "-p", "inferometer", "--features", "tracing", "--all-targets"]);
+    cargo.args(["clippy", "-p", "inferometer", "--features", "overhead,tracing", "--all-targets"]);
     log.run(cargo.args(["--", "-D", "warnings"]))?;
     Ok(passed("no warnings"))
 }
@@ -42,9 +43,9 @@ pub(super) fn lints_of_all(workspace: &Workspace, log: &mut Log) -> Result<Outco
 }
 
 pub(super) fn docs(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
-    log.run(
-        workspace.cargo(Build::Plain).args(["doc", "--no-deps"]).args(LIBRARIES).env("RUSTDOCFLAGS", "-D warnings"),
-    )?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["doc", "--no-deps", "--features", "inferometer/overhead"]).args(LIBRARIES);
+    log.run(cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(passed("no warnings"))
 }
 
@@ -52,7 +53,7 @@ pub(super) fn tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let mut output = log.run(workspace.cargo(Build::Plain).args(["test", "--no-fail-fast"]))?;
     // What comes with a feature that is off by default.
     let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["test", "-p", "inferometer", "--features", "tracing", "--lib"]);
+    cargo.args(["test", "-p", "inferometer", "--features", "overhead,tracing", "--lib"]);
     output += &log.run(cargo.args(["--test", "allocation", "--test", "current_span"]))?;
     // The end-to-end tests' own tools, and the programs in the README.
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--lib"]))?;
@@ -126,6 +127,17 @@ pub(super) fn comparison(workspace: &Workspace, log: &mut Log) -> Result<Outcome
     let args = bench::PageArgs { short: true, only: ["features", "unscraped"].map(str::to_owned).to_vec() };
     log.run(&mut bench::page_command(workspace, "compare", &args))?;
     Ok(passed("it does what docs/compare.md says"))
+}
+
+/// The gate as its users run it: on loops of known overhead, and on a crate outside the workspace.
+pub(super) fn release_gate(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    let output = until_quiet(|| {
+        let mut cargo = workspace.cargo(Build::Plain);
+        cargo.args(["test", "--no-fail-fast", "-p", "inferometer-cli", "--test", "check", "--test", "outside"]);
+        // One at a time: gates that measure at once disturb each other.
+        log.run(cargo.args(["--", "--include-ignored", "--test-threads", "1"]))
+    })?;
+    counted::outcome(&output)
 }
 
 /// A machine in the cloud may compute at half its speed for a while. What fails each time is a failure.

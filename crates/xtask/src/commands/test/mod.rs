@@ -55,6 +55,7 @@ const STAGES: &[(&str, When, Run)] = &[
     ("live Prometheus", When::Full, end_to_end::live_prometheus),
     ("lints of all", When::Full, library::lints_of_all),
     ("tests of the benches", When::Full, library::bench_tests),
+    ("release gate", When::Full, library::release_gate),
     ("figures", When::Full, library::figures),
     ("overhead", When::Full, library::overhead),
     ("comparison", When::Full, library::comparison),
