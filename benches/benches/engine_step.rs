@@ -16,6 +16,10 @@ use inferometer_example_engine::scheduler::{Progress, SchedulerConfig};
 use inferometer_example_engine::threads;
 use std::hint::black_box;
 
+/// What a request generates. So few, because the gate's processes live for some thirty steps of a slow model, and a
+/// request's end is to be among them.
+const TOKENS: usize = 8;
+
 #[cfg(not(inferometer_off))]
 fn telemetry(model: &str) -> inferometer_example_engine::telemetry::Instrumented {
     inferometer_example_engine::telemetry::Instrumented::new(model)
@@ -34,7 +38,8 @@ fn steps(spec: &ModelSpec) -> impl FnMut() + use<> {
     let mut events = None;
     move || {
         if scheduler.step() == Progress::Idle {
-            let (request, receiver) = Request::new(vec![5], GenerationParams::default());
+            let (request, receiver) =
+                Request::new(vec![5], GenerationParams { max_tokens: TOKENS, ..Default::default() });
             submitter.submit(request).expect("the queue is empty");
             events = Some(receiver);
             scheduler.step();

@@ -105,7 +105,11 @@ impl Case {
         std::thread::scope(|scope| {
             let cores = if self.crowded { std::thread::available_parallelism().map_or(1, usize::from) } else { 0 };
             for _ in 0..cores {
-                scope.spawn(|| while !stop.load(Relaxed) {});
+                scope.spawn(|| {
+                    while !stop.load(Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
             }
             let mut ended = [0; 4];
             let all =
