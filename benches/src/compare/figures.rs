@@ -40,3 +40,17 @@ fn in_order(row: &Row, figures: &[(String, f64)]) -> String {
         figures.iter().map(|(name, value)| format!("{} {} {name}", digits(*value), row.unit)).collect();
     figures.join("<br>")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_each_measurement_by_its_name() {
+        let readme = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
+        for name in cases() {
+            assert!(readme.contains(&format!("| `{name}` |")), "{name}");
+        }
+        assert!(readme.contains("`cargo xtask figures NAME`"));
+    }
+}
