@@ -53,8 +53,11 @@ fn kept_by_hdrhistogram() -> Kept {
     after_each(|n| over(&nanos, n, |nanos| histogram.saturating_record(nanos)))
 }
 
+/// A library's name, and what it keeps.
+type Keeper = (&'static str, fn() -> Kept);
+
 /// Ours is the first.
-const LIBRARIES: [(&str, fn() -> Kept); 10] = [
+const LIBRARIES: [Keeper; 10] = [
     (Ours::NAME, || kept::<Ours>(Buckets::Both)),
     (Exporter::NAME, || kept::<Exporter>(Buckets::Classic)),
     (Prometheus::NAME, || kept::<Prometheus>(Buckets::Classic)),
