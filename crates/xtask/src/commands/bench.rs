@@ -11,7 +11,7 @@ use crate::workspace::{Build, Workspace};
 
 const PACKAGE: &str = "inferometer-benches";
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct BenchArgs {
     /// Arguments for the bench itself.
     #[arg(last = true, value_name = "ARGS")]
@@ -98,9 +98,14 @@ pub(crate) fn instructions(workspace: &Workspace, args: &BenchArgs) -> Result<Ex
 }
 
 pub(crate) fn inference(workspace: &Workspace, args: &BenchArgs) -> Result<ExitCode> {
+    pass_on(inference_command(workspace, args))
+}
+
+/// What compares the engine with its instruments and without.
+pub(crate) fn inference_command(workspace: &Workspace, args: &BenchArgs) -> std::process::Command {
     let mut cargo = workspace.cargo(Build::Native);
     cargo.args(["bench", "-p", PACKAGE, "--bench", "inference", "--"]).args(&args.bench);
     // With the symbols that the other benches want, the model's code would be compiled a second time.
     cargo.env("CARGO_PROFILE_BENCH_DEBUG", "false");
-    pass_on(cargo)
+    cargo
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod engine;
+mod release;
 mod soak;
 mod test;
 
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Instructions(bench::BenchArgs),
     /// Measure what instrumentation costs inference on a real model.
     Inference(bench::BenchArgs),
+    /// Measure what a release has to show, and refuse it otherwise.
+    ReleaseCheck(release::Args),
     /// Run the conservation tests for a long time.
     Soak(soak::Args),
 }
@@ -46,6 +49,7 @@ impl Command {
             Self::Compare(args) => bench::page(workspace, "compare", &args),
             Self::Instructions(args) => bench::instructions(workspace, &args),
             Self::Inference(args) => bench::inference(workspace, &args),
+            Self::ReleaseCheck(args) => release::run(workspace, &args),
             Self::Soak(args) => soak::run(workspace, &args),
         }
     }

@@ -1,0 +1,43 @@
+//! `cargo xtask release-check`: what a release has to show beyond the tests. See `RELEASING.md`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::bench::{self, BenchArgs};
+use crate::log::Log;
+use crate::report::{Outcome, Report};
+use crate::workspace::{Build, Workspace};
+
+/// Where the gate's results of all releases stand.
+const HISTORY: &str = "docs/release-history.jsonl";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How long the gate measures each loop.
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    time: String,
+}
+
+/// Refuses the release, by the exit code, unless everything passes; nothing is tried twice.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let mut report = Report::new(workspace);
+    report.stage("release gate on the engine", |log| gate(workspace, log, &args.time));
+    report.stage("release figures", |log| {
+        log.run(bench::figures_command(workspace).arg("--check"))?;
+        Ok(Outcome::Passed("no regression".to_owned()))
+    });
+    report.stage("release inference", |log| {
+        log.run(&mut bench::inference_command(workspace, &BenchArgs::default()))?;
+        Ok(Outcome::Passed("below 1 % on all models".to_owned()))
+    });
+    Ok(report.finish())
+}
+
+fn gate(workspace: &Workspace, log: &mut Log, time: &str) -> Result<Outcome> {
+    let mut cargo = workspace.cargo(Build::Native);
+    cargo.args(["run", "--release", "-p", "inferometer-cli", "--bin", "inferometer", "--", "check"]);
+    cargo.args(["-p", "inferometer-benches", "--bench", "engine_step", "--time", time, "--history"]);
+    log.run(cargo.arg(workspace.path(HISTORY)).env("CARGO_PROFILE_BENCH_DEBUG", "false"))?;
+    Ok(Outcome::Passed(format!("PASS; the result was appended to {HISTORY}")))
+}
