@@ -59,8 +59,7 @@ fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global().expect("there is no pool yet");
     let mut loops =
         Loops::new().with("random-tiny", || steps(&ModelSpec::RandomTiny)).with("random", || steps(&ModelSpec::Random));
-    let file = SMOLLM2.member.rsplit('/').next().unwrap_or_default();
-    if fetch::cache_directory().is_ok_and(|cache| cache.join(file).exists()) {
+    if fetch::is_cached(&SMOLLM2) {
         loops = loops.with("smollm2", || steps(&ModelSpec::SmolLm2));
     }
     loops.run();

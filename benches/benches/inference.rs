@@ -242,8 +242,7 @@ impl Subject {
 fn subjects() -> Vec<Subject> {
     let mut subjects =
         vec![Subject::new("random-tiny", &ModelSpec::RandomTiny), Subject::new("random", &ModelSpec::Random)];
-    let file = SMOLLM2.member.rsplit('/').next().unwrap_or_default();
-    if fetch::cache_directory().is_ok_and(|cache| cache.join(file).exists()) {
+    if fetch::is_cached(&SMOLLM2) {
         subjects.push(Subject::new("smollm2", &ModelSpec::SmolLm2));
     } else {
         println!("SKIPPED inference/smollm2: its weights are not in the cache. The example engine fetches them.");

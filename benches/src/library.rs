@@ -97,6 +97,13 @@ pub trait Exposition: Library {
     fn scrape(registry: &Self::Registry, scraper: &mut Self::Scraper, into: &mut Vec<u8>);
 }
 
+/// For what writes to a string, and a body is bytes: the string reuses the vector's memory.
+fn as_text(into: &mut Vec<u8>, write: impl FnOnce(&mut String)) {
+    let mut text = String::from_utf8(std::mem::take(into)).expect("only text was written");
+    write(&mut text);
+    *into = text.into_bytes();
+}
+
 /// Which buckets a histogram has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Buckets {

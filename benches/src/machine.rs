@@ -5,14 +5,13 @@ use std::{fs, thread};
 /// The machine, its system and the compiler, in a line for a page. What cannot be found out is left out.
 pub fn line() -> String {
     let cores = thread::available_parallelism().ok().map(|cores| format!("{cores} cores"));
-    let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| field(&text, "model name"));
-    let virtual_machine = fs::read_to_string("/proc/cpuinfo")
-        .ok()
-        .and_then(|text| field(&text, "flags"))
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = field(&cpuinfo, "model name");
+    let virtual_machine = field(&cpuinfo, "flags")
         .and_then(|flags| flags.split(' ').any(|flag| flag == "hypervisor").then(|| "a virtual machine".to_owned()));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|release| release.trim().to_owned());
     let system = format!("{}{}", std::env::consts::OS, kernel.map_or_else(String::new, |kernel| format!(" {kernel}")));
-    let parts = [processor, cores, virtual_machine, Some(system), Some(env!("BENCHES_RUSTC_VERSION").to_owned())];
+    let parts = [processor, cores, virtual_machine, Some(system), Some(env!("BUILT_BY").to_owned())];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

@@ -1,10 +1,9 @@
-//! Records which compiler builds this, for the report.
+//! Records which compiler builds this, and how: for the engine's report, and for the pages of the benches.
 
 use std::env;
 use std::process::Command;
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=RUSTC");
     let version = env::var("RUSTC")
         .ok()
@@ -12,7 +11,7 @@ fn main() {
         .filter(|output| output.status.success())
         .and_then(|output| String::from_utf8(output.stdout).ok())
         .unwrap_or_else(|| "unknown".to_owned());
-    println!("cargo::rustc-env=ENGINE_RUSTC_VERSION={}", version.trim());
+    println!("cargo::rustc-env=BUILT_BY={}", version.trim());
     let profile = env::var("PROFILE").unwrap_or_default();
-    println!("cargo::rustc-env=ENGINE_PROFILE={profile}");
+    println!("cargo::rustc-env=BUILT_AS={profile}");
 }

@@ -1,6 +1,6 @@
 //! `fastmetrics`.
 
-use super::{BOUNDS, Buckets, Exposition, LABELS, Labels, Library, SIZES};
+use super::{BOUNDS, Buckets, Exposition, LABELS, Labels, Library, SIZES, as_text};
 use ::fastmetrics::encoder::{EncodeLabelSet, LabelSetEncoder};
 use ::fastmetrics::error::Result;
 use ::fastmetrics::format::text::{self, TextProfile};
@@ -118,9 +118,8 @@ impl Exposition for Fastmetrics {
     fn scraper(_: &Registry) {}
 
     fn scrape(registry: &Registry, (): &mut (), into: &mut Vec<u8>) {
-        // It writes text to `fmt::Write`, and a body is bytes: a string that reuses the vector's memory.
-        let mut body = String::from_utf8(std::mem::take(into)).expect("only text was written");
-        text::encode(&mut body, registry, TextProfile::PrometheusV0_0_4).expect("a string takes all");
-        *into = body.into_bytes();
+        as_text(into, |body| {
+            text::encode(body, registry, TextProfile::PrometheusV0_0_4).expect("a string takes all");
+        });
     }
 }

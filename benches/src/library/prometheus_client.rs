@@ -1,6 +1,6 @@
 //! `prometheus-client`.
 
-use super::{BOUNDS, Buckets, Exposition, Labels, Library, NATIVE_SCHEMA, SIZES};
+use super::{BOUNDS, Buckets, Exposition, Labels, Library, NATIVE_SCHEMA, SIZES, as_text};
 use ::prometheus_client::encoding::EncodeLabelSet;
 use ::prometheus_client::metrics::counter::Counter;
 use ::prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -124,9 +124,8 @@ impl Exposition for PrometheusClient {
     fn scraper(_: &Registry) {}
 
     fn scrape(registry: &Registry, (): &mut (), into: &mut Vec<u8>) {
-        // It writes text to `fmt::Write`, and a body is bytes: a string that reuses the vector's memory.
-        let mut text = String::from_utf8(std::mem::take(into)).expect("only text was written");
-        ::prometheus_client::encoding::text::encode(&mut text, registry).expect("a string takes all");
-        *into = text.into_bytes();
+        as_text(into, |text| {
+            ::prometheus_client::encoding::text::encode(text, registry).expect("a string takes all");
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! Whether the crate's own account of what it costs is right: loops with their records and without, in turns, and beside
 //! the difference what `inferometer_overhead_seconds_total` says.
 
-use super::{Length, Section, until_good};
+use super::{Length, Measured, Section, until_good};
 use crate::cpu_clock;
 use crate::inputs::SplitMix64;
 use crate::paired::Difference;
@@ -51,14 +51,19 @@ struct Case {
 const CASES: [Case; 10] = [
     Case { name: "hot: 10 counters", kib: 4, reads: 2, record: ten_counters },
     Case { name: "hot: 10 histograms", kib: 8, reads: 8, record: |all, at| histograms(all, 10, at) },
-    Case { name: "hot: a section, always timed", kib: 8, reads: 8, record: |all, _| sections(all, 1) },
-    Case { name: "hot: 10 sections, 1 in 64 timed", kib: 8, reads: 2, record: |all, _| sampled_sections(all) },
+    Case { name: "hot: a section, always timed", kib: 8, reads: 8, record: |all, _| sections(&all.always[..1]) },
+    Case { name: "hot: 10 sections, 1 in 64 timed", kib: 8, reads: 2, record: |all, _| sections(&all.sampled) },
     Case { name: "256 KiB read: 100 counters", kib: 256, reads: 1, record: |all, at| counters(all, 100, at) },
     Case { name: "256 KiB read: 10 histograms", kib: 256, reads: 1, record: |all, at| histograms(all, 10, at) },
     Case { name: "2 MiB read: 200 counters", kib: 2_048, reads: 1, record: |all, at| counters(all, 200, at) },
     Case { name: "2 MiB read: 100 histograms", kib: 2_048, reads: 1, record: |all, at| histograms(all, 100, at) },
     Case { name: "48 MiB read: 1,000 counters", kib: 49_152, reads: 1, record: |all, at| counters(all, 1_000, at) },
-    Case { name: "48 MiB read: 50 sections, always timed", kib: 49_152, reads: 1, record: |all, _| sections(all, 50) },
+    Case {
+        name: "48 MiB read: 50 sections, always timed",
+        kib: 49_152,
+        reads: 1,
+        record: |all, _| sections(&all.always),
+    },
 ];
 
 pub(super) fn cases() -> Vec<&'static str> {
@@ -92,14 +97,8 @@ fn histograms(all: &Instruments, n: usize, at: usize) {
     }
 }
 
-fn sections(all: &Instruments, n: usize) {
-    for histogram in &all.always[..n] {
-        histogram.start().stop();
-    }
-}
-
-fn sampled_sections(all: &Instruments) {
-    for histogram in &all.sampled {
+fn sections(histograms: &[Histogram]) {
+    for histogram in histograms {
         histogram.start().stop();
     }
 }
@@ -209,7 +208,7 @@ impl Outcome {
     }
 }
 
-pub(super) fn section(length: Length) -> Section {
+pub(super) fn section(length: Length) -> Measured {
     let all = Instruments::new();
     let weights = Weights::new();
     let time = if length == Length::Short { Duration::from_millis(800) } else { Duration::from_secs(4) };
@@ -237,5 +236,5 @@ pub(super) fn section(length: Length) -> Section {
             failures.push(format!("{}: the account is off by a factor of {:.2}", case.name, outcome.factor()));
         }
     }
-    Section { text, failures }
+    Section { text, failures }.into()
 }

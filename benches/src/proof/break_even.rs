@@ -41,28 +41,31 @@ const WAYS: [Way; 3] = [
 /// It cannot record all.
 const NM: &str = "nm (six of nine records)";
 
+/// A library's name, and how its recorder is made.
+type Maker = (&'static str, fn(&'static str, Clock) -> Recorder);
+
 /// Ours is the first.
-fn recorders(clock: Clock) -> Vec<Recorder> {
-    vec![
-        recorder::<Ours>(Ours::NAME, Buckets::Both, clock),
-        recorder::<Exporter>(Exporter::NAME, Buckets::Classic, clock),
-        recorder::<Prometheus>(Prometheus::NAME, Buckets::Classic, clock),
-        recorder::<PrometheusClient>(PrometheusClient::NAME, Buckets::Classic, clock),
-        recorder::<Fastmetrics>(Fastmetrics::NAME, Buckets::Classic, clock),
-        recorder::<OpenTelemetry>(OpenTelemetry::NAME, Buckets::Classic, clock),
-        recorder::<Metriken>(Metriken::NAME, Buckets::Native, clock),
-        recorder::<MetrikenSharded>(MetrikenSharded::NAME, Buckets::Native, clock),
-        recorder_by(NM, clock, |nanos| nanos, |nanos, _| nm::record_decode_step(nanos), nm::push_decode_steps),
-    ]
-}
+const RECORDERS: [Maker; 9] = [
+    (Ours::NAME, |name, clock| recorder::<Ours>(name, Buckets::Both, clock)),
+    (Exporter::NAME, |name, clock| recorder::<Exporter>(name, Buckets::Classic, clock)),
+    (Prometheus::NAME, |name, clock| recorder::<Prometheus>(name, Buckets::Classic, clock)),
+    (PrometheusClient::NAME, |name, clock| recorder::<PrometheusClient>(name, Buckets::Classic, clock)),
+    (Fastmetrics::NAME, |name, clock| recorder::<Fastmetrics>(name, Buckets::Classic, clock)),
+    (OpenTelemetry::NAME, |name, clock| recorder::<OpenTelemetry>(name, Buckets::Classic, clock)),
+    (Metriken::NAME, |name, clock| recorder::<Metriken>(name, Buckets::Native, clock)),
+    (MetrikenSharded::NAME, |name, clock| recorder::<MetrikenSharded>(name, Buckets::Native, clock)),
+    (NM, |name, clock| {
+        recorder_by(name, clock, |nanos| nanos, |nanos, _| nm::record_decode_step(nanos), nm::push_decode_steps)
+    }),
+];
 
 pub(super) fn cases() -> Vec<&'static str> {
-    recorders(Clock::Given).iter().map(|recorder| recorder.name).collect()
+    RECORDERS.iter().map(|&(name, _)| name).collect()
 }
 
 /// The curves of all recorders, one way.
 fn measure(way: Way, length: Length, weights: &Weights) -> Vec<Curve> {
-    let recorders = recorders(way.clock);
+    let recorders = RECORDERS.map(|(name, make)| make(name, way.clock));
     let mut curves = vec![Curve::default(); recorders.len()];
     let (steps, time) = match length {
         Length::Full => (&STEPS[..], Duration::from_secs(3)),

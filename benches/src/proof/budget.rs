@@ -3,7 +3,8 @@
 //! What a sample costs is measured here, with a clock of our own around the beginning and the end of each section. So it
 //! is neither what the crate believes that it costs nor an average of another time.
 
-use super::{Length, Section, until_good};
+use super::curve::duration;
+use super::{Length, Measured, Section, until_good};
 use crate::timing::quantile;
 use crate::workload::Weights;
 use inferometer::{DEFAULT_BUDGET, Histogram, Registry, Sampling, set_budget};
@@ -298,7 +299,7 @@ fn outcome(case: &Case, phases: &[Phase], reported: bool, clock: &quanta::Clock,
     Outcome { spacing, sample_cost, event_cost, worst_window, least_share, interrupted, reported, failures }
 }
 
-pub(super) fn section(length: Length) -> Section {
+pub(super) fn section(length: Length) -> Measured {
     let weights = Weights::new();
     let clock = quanta::Clock::new();
     // What is measured once in the process, and belongs to no case.
@@ -336,13 +337,5 @@ pub(super) fn section(length: Length) -> Section {
         }
         failures.extend(outcome.failures);
     }
-    Section { text, failures }
-}
-
-fn duration(nanos: f64) -> String {
-    match nanos {
-        n if n >= 1e6 => format!("{:.1} ms", n / 1e6),
-        n if n >= 1e3 => format!("{:.1} us", n / 1e3),
-        n => format!("{n:.0} ns"),
-    }
+    Section { text, failures }.into()
 }

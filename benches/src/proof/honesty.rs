@@ -2,7 +2,7 @@
 //!
 //! `inferometer check` is run on its example `synthetic`, which takes longer by a share that it is told.
 
-use super::{Length, Section};
+use super::{Length, Measured, Section};
 use std::fmt::Write as _;
 use std::io;
 use std::process::{Command, Output, Stdio};
@@ -58,7 +58,7 @@ pub(super) fn cases() -> Vec<&'static str> {
     CASES.iter().map(|case| case.name).collect()
 }
 
-pub(super) fn section(length: Length) -> Section {
+pub(super) fn section(length: Length) -> Measured {
     // A short look at a busy machine resolves no single per cent.
     let (seconds, budget) = if length == Length::Full { (4, 1.0) } else { (3, 10.0) };
     let mut section = Section {
@@ -84,7 +84,7 @@ pub(super) fn section(length: Length) -> Section {
             Err(error) => section.failures.push(format!("{}: {error}", case.name)),
         }
     }
-    section
+    section.into()
 }
 
 impl Right {

@@ -114,25 +114,7 @@ pub const ALL: [Proof; 5] = [
         has_plot: true,
     },
     Proof { command: "overhead", name: "sweep", run: sweep::section, cases: sweep::cases, has_plot: true },
-    Proof {
-        command: "overhead",
-        name: "budget",
-        run: |length| budget::section(length).into(),
-        cases: budget::cases,
-        has_plot: false,
-    },
-    Proof {
-        command: "overhead",
-        name: "account",
-        run: |length| account::section(length).into(),
-        cases: account::cases,
-        has_plot: false,
-    },
-    Proof {
-        command: "overhead",
-        name: "honesty",
-        run: |length| honesty::section(length).into(),
-        cases: honesty::cases,
-        has_plot: false,
-    },
+    Proof { command: "overhead", name: "budget", run: budget::section, cases: budget::cases, has_plot: false },
+    Proof { command: "overhead", name: "account", run: account::section, cases: account::cases, has_plot: false },
+    Proof { command: "overhead", name: "honesty", run: honesty::section, cases: honesty::cases, has_plot: false },
 ];

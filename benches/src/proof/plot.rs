@@ -130,15 +130,15 @@ fn draw(svg: &mut String, at: usize, line: Line<'_>) {
     let is_seen = |point: &&super::curve::Point| point.overhead.interval.0 > 0.0;
     let points = line.curve.0.iter().filter(is_seen);
     let points = points.map(|point| (x(point.step), y(point.overhead.estimate.clamp(SHARES.0, SHARES.1))));
-    let points: Vec<String> = points.map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let points: Vec<(f64, f64)> = points.collect();
+    let joined: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     let _ = writeln!(
         svg,
         "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"/>",
-        points.join(" ")
+        joined.join(" ")
     );
-    for point in &points {
-        let (x, y) = point.split_once(',').unwrap_or_default();
-        let _ = writeln!(svg, "<circle cx=\"{x}\" cy=\"{y}\" r=\"2.5\" fill=\"{colour}\"/>");
+    for (x, y) in points {
+        let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\" fill=\"{colour}\"/>");
     }
     let (swatch, text) = (RIGHT + 20.0, RIGHT + 46.0);
     let middle = TOP + 10.0 + 22.0 * at as f64;

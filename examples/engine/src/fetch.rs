@@ -118,6 +118,11 @@ pub fn cache_directory() -> Result<PathBuf, FetchError> {
         .ok_or(FetchError::NoCacheDirectory)
 }
 
+/// Whether the package's model file was fetched before.
+pub fn is_cached(package: &Package) -> bool {
+    cache_directory().is_ok_and(|cache| cache.join(package.file_name()).exists())
+}
+
 /// A model file and its SHA-256, which is computed on the way and which a report needs again.
 #[derive(Debug)]
 pub struct Fetched {

@@ -36,8 +36,8 @@ impl Build {
         Self {
             package: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
-            rustc: env!("ENGINE_RUSTC_VERSION"),
-            profile: env!("ENGINE_PROFILE"),
+            rustc: env!("BUILT_BY"),
+            profile: env!("BUILT_AS"),
             vector_instructions,
         }
     }

@@ -173,6 +173,23 @@ impl Crew {
     }
 }
 
+/// Who starts in which place of a crew. The order is drawn for each cycle; then each moves up by one place from crew to
+/// crew.
+pub(super) fn next_places(places: &mut [usize; ARMS], crew: usize, random: &mut fastrand::Rng) {
+    if crew.is_multiple_of(ARMS) {
+        random.shuffle(places);
+    } else {
+        places.rotate_left(1);
+    }
+}
+
+/// The turns of a round: in which half of it, and which place. The second half mirrors the first.
+pub(super) fn turns(random: &mut fastrand::Rng) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let mut turns: [usize; ARMS] = std::array::from_fn(|place| place);
+    random.shuffle(&mut turns);
+    turns.into_iter().map(|place| (0, place)).chain(turns.into_iter().rev().map(|place| (1, place)))
+}
+
 /// How the time is spent.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
@@ -190,15 +207,11 @@ impl Course<'_> {
         let plan = self.plan()?;
         let mut crews = Vec::new();
         let mut longest = Duration::ZERO;
-        // Which program starts first is drawn for each cycle; then each moves up by one place from crew to crew.
+        let mut random = fastrand::Rng::new();
         let mut places = [OFF, ON, AGAIN, CONTROL];
         while crews.is_empty() || started.elapsed() + longest <= self.time {
             let begun = Instant::now();
-            if crews.len() % ARMS == 0 {
-                fastrand::shuffle(&mut places);
-            } else {
-                places.rotate_left(1);
-            }
+            next_places(&mut places, crews.len(), &mut random);
             crews.push(self.crew(&plan, places, || progress(started.elapsed()))?);
             longest = longest.max(begun.elapsed());
         }
@@ -264,13 +277,10 @@ impl Course<'_> {
             processes.push(process);
         }
         let mut crew = Crew { rounds: Vec::with_capacity(plan.rounds), steps: Default::default() };
-        let mut turns = [0, 1, 2, 3];
+        let mut random = fastrand::Rng::new();
         for _ in 0..plan.rounds {
-            fastrand::shuffle(&mut turns);
             let mut round = [[Spent { wall: 0.0, cpu: None }; 2]; ARMS];
-            for (half, place) in
-                turns.iter().map(|&place| (0, place)).chain(turns.iter().rev().map(|&place| (1, place)))
-            {
+            for (half, place) in turns(&mut random) {
                 let arm = places[place];
                 let waste = if arm == CONTROL { self.waste } else { 0.0 };
                 let block = processes[place].run(Order { waste, ..plan.order })?;

@@ -5,7 +5,7 @@
 //! places in the order of starting that are.
 
 use super::process::Spent;
-use super::race::{AGAIN, ARMS, CONTROL, Crew, OFF, ON, Race, Round};
+use super::race::{AGAIN, ARMS, CONTROL, Crew, OFF, ON, Race, Round, next_places, turns};
 use super::report::LoopReport;
 use super::statistics::{Estimate, mean};
 use super::verdict::Verdict;
@@ -52,22 +52,16 @@ impl Machine {
         let mut of_place = [0.0; ARMS].map(|_| self.place * normal(random));
         let mut speed = 0.0;
         let crews = (0..crews).map(|crew| {
-            if crew % ARMS == 0 {
-                random.shuffle(&mut places);
-            } else {
-                places.rotate_left(1);
-            }
+            next_places(&mut places, crew, random);
             let of_process = [0.0; ARMS].map(|_| {
                 let unlucky = if random.f64() < self.unlucky { 0.1 } else { 0.0 };
                 self.process * normal(random) + unlucky
             });
             // Places change too, but slowly.
             of_place.iter_mut().for_each(|place| *place += 0.05 * self.place * normal(random));
-            let mut turns = [0, 1, 2, 3];
             let rounds = (0..rounds).map(|_| {
-                random.shuffle(&mut turns);
                 let mut round: Round = [[Spent { wall: 0.0, cpu: None }; 2]; ARMS];
-                for (half, place) in turns.iter().map(|&at| (0, at)).chain(turns.iter().rev().map(|&at| (1, at))) {
+                for (half, place) in turns(random) {
                     let arm = places[place];
                     speed = 0.9 * speed + self.drift * normal(random);
                     let log = effects[arm] + of_place[place] + of_process[place] + speed + self.block * normal(random);

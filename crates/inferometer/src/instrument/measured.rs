@@ -4,7 +4,6 @@ use crate::clock;
 use crate::sampling::costs::Cost;
 use crate::storage::probe;
 use std::hint::black_box;
-use std::mem::swap;
 
 /// What takes longer was interrupted, and says nothing; nanoseconds.
 const LONGEST: f32 = 1_000.0;
@@ -17,17 +16,14 @@ pub(super) fn measured<T: Copy>(cost: &Cost, cells: T, rehearsal: Option<T>, rec
     let due = probe::is_due();
     let Some(rehearsal) = rehearsal.filter(|_| due) else { return record(cells) };
     let all = [rehearsal, rehearsal, rehearsal, rehearsal, cells];
-    let mut nanos = [0.0; 5];
+    let mut nanos = [0.0_f32; 5];
     // The length goes through black_box, so that there is one piece of code for all of them.
     for (nanos, cells) in nanos.iter_mut().zip(black_box(all.as_slice())) {
         *nanos = nanos_of(|| record(*cells));
     }
     // The first one brings everything into the caches.
-    let [_, mut a, mut b, c, nanos] = nanos;
-    if a > b {
-        swap(&mut a, &mut b);
-    }
-    let median = c.clamp(a, b);
+    let [_, a, b, c, nanos] = nanos;
+    let median = a.min(b).max(a.max(b).min(c));
     if nanos < LONGEST {
         cost.observe(nanos - median);
     }

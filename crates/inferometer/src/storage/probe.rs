@@ -22,8 +22,8 @@ const REACH: u32 = 192;
 /// How many records there are until the one that measures, this one included; 0 when none is to.
 static COUNTDOWN: AtomicU32 = AtomicU32::new(0);
 
-/// Lets one of the next records measure itself; `random` says which. If one that was told so before is still to come, that is given
-/// up instead: where so little is recorded, the tables are to be right again some time.
+/// Lets one of the next records measure itself; `random` says which. If one that was told so before is still to come, that
+/// is given up instead: where so little is recorded, the tables are to be right again some time.
 pub(crate) fn begin(random: u64) {
     if COUNTDOWN.swap(0, Relaxed) == 0 {
         COUNTDOWN.store(FIRST + 1 + random as u32 % REACH, Relaxed);
