@@ -8,7 +8,10 @@ use std::process::{Command, ExitStatus, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// How much of a failed stage's output is shown; the file has all of it.
-const LINES_SHOWN: usize = 300;
+const LINES_SHOWN: usize = 60;
+/// How many errors further up are shown, and how many lines of each.
+const ERRORS_SHOWN: usize = 20;
+const LINES_OF_AN_ERROR: usize = 5;
 
 /// A stage's log file.
 #[derive(Debug)]
@@ -60,12 +63,10 @@ impl Log {
         Ok((status, String::from_utf8_lossy(printed).into_owned()))
     }
 
-    /// The last lines of all that was printed.
-    pub(crate) fn tail(&self) -> String {
+    /// What was printed of errors, and the last lines of all.
+    pub(crate) fn failure(&self) -> String {
         let text = fs::read(&self.path).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
+        failure(&String::from_utf8_lossy(&text))
     }
 }
 
@@ -83,6 +84,20 @@ pub(crate) fn display(command: &Command) -> String {
     words.join(" ")
 }
 
+/// A test that failed says so where it ran, which may be far above the end: those lines come first.
+fn failure(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let (above, end) = lines.split_at(lines.len().saturating_sub(LINES_SHOWN));
+    let tells = |line: &&str| line.starts_with("error") || line.contains("panicked at") || line.contains("... FAILED");
+    let mut shown = Vec::new();
+    for (index, _) in above.iter().enumerate().filter(|(_, line)| tells(line)).take(ERRORS_SHOWN) {
+        shown.extend(&lines[index..lines.len().min(index + LINES_OF_AN_ERROR)]);
+        shown.push("[..]");
+    }
+    shown.extend(end);
+    shown.join("\n")
+}
+
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{word}'") }
@@ -91,6 +106,15 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_far_above_the_end_is_shown() {
+        let text = format!("before\nthread 'a' panicked at x.rs:1:\nwhy\n{}the end", "quiet\n".repeat(500));
+        let shown = failure(&text);
+        assert!(shown.starts_with("thread 'a' panicked at x.rs:1:\nwhy\n") && shown.ends_with("the end"), "{shown}");
+        assert!(shown.lines().count() <= LINES_SHOWN + LINES_OF_AN_ERROR + 1);
+        assert_eq!(failure("error: short"), "error: short");
+    }
 
     #[test]
     fn commands_read_as_typed() {

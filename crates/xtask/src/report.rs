@@ -65,7 +65,7 @@ impl<'a> Report<'a> {
         let result = Log::create(path).and_then(|mut log| {
             let result = run(&mut log);
             if result.is_err() {
-                shown = Some((log.tail(), log.path().display().to_string()));
+                shown = Some((log.failure(), log.path().display().to_string()));
             }
             result
         });
@@ -74,9 +74,9 @@ impl<'a> Report<'a> {
             Ok(Outcome::Skipped(why)) => (Mark::Skipped, why),
             Err(error) => (Mark::Failed, format!("{error:#}")),
         };
-        if let Some((tail, path)) = shown {
-            println!("{tail}");
-            println!("   (the end of {path})");
+        if let Some((failure, path)) = shown {
+            println!("{failure}");
+            println!("   (from {path}, which has all of it)");
         }
         let took = started.elapsed();
         println!("   {} in {}: {note}", mark.as_str(), seconds(took));
