@@ -103,6 +103,6 @@ impl Exposition for Ours {
     }
 
     fn scrape(_: &Registry, exporter: &mut Self::Scraper, into: &mut Vec<u8>) {
-        exporter.render_into(into);
+        exporter.render_into(inferometer_prometheus::Format::Text, into);
     }
 }

@@ -6,7 +6,7 @@
 //! ```
 
 use inferometer::{Buckets, Histogram, Registry};
-use inferometer_prometheus::Exporter;
+use inferometer_prometheus::{Exporter, Format};
 use std::time::{Duration, Instant};
 
 const BOUNDS: [f64; 15] =
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let visit = time(|| registry.visit(&mut Nothing));
     let scrape = time(|| {
         text.clear();
-        exporter.render_into(&mut text);
+        exporter.render_into(Format::Text, &mut text);
     });
     let shared = time(|| drop(exporter.render(None)));
     println!("{} bytes, {} lines", text.len(), text.iter().filter(|&&byte| byte == b'\n').count());

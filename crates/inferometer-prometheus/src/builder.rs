@@ -1,6 +1,7 @@
 //! How an exporter is made.
 
 use crate::exporter::Exporter;
+use crate::renderer::Options;
 use inferometer::Registry;
 use std::fmt;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use std::time::Duration;
 pub struct ExporterBuilder {
     registry: Option<Registry>,
     limits: Limits,
+    options: Options,
 }
 
 /// What a client may take.
@@ -49,7 +51,7 @@ impl Default for Limits {
 
 impl ExporterBuilder {
     pub(crate) fn new() -> Self {
-        ExporterBuilder { registry: None, limits: Limits::default() }
+        ExporterBuilder { registry: None, limits: Limits::default(), options: Options::default() }
     }
 
     /// The registry to expose; [`Registry::global`] if none is given.
@@ -113,6 +115,19 @@ impl ExporterBuilder {
         self
     }
 
+    /// Whether OpenMetrics has a `_created` sample with each counter and histogram, which says when it began; not unless
+    /// this is called. Prometheus takes these for series of their own, unless a feature of it is switched on. Protobuf
+    /// has the times without that.
+    ///
+    /// ```
+    /// let exporter = inferometer_prometheus::Exporter::builder().created_samples(true).build()?;
+    /// # Ok::<(), inferometer_prometheus::BuildError>(())
+    /// ```
+    pub fn created_samples(mut self, created: bool) -> Self {
+        self.options.created_samples = created;
+        self
+    }
+
     /// Makes the exporter.
     ///
     /// ```
@@ -135,7 +150,7 @@ impl ExporterBuilder {
             return Err(BuildError::NoTime);
         }
         let registry = self.registry.unwrap_or_else(|| Registry::global().clone());
-        Ok(Exporter::new(registry, self.limits))
+        Ok(Exporter::new(registry, self.limits, self.options))
     }
 }
 

@@ -1,10 +1,11 @@
 //! The exporter: a registry, and the memory that its scrapes share.
 
 use crate::builder::{ExporterBuilder, Limits};
+use crate::format::Format;
 use crate::rendered::{RenderError, Rendered};
+use crate::renderer::{Options, Renderer};
+use crate::request::{Asked, ScrapeRequest};
 use crate::single_flight::{SingleFlight, Ticket};
-use crate::text::{self, TextEncoder};
-use bytes::Bytes;
 use inferometer::Registry;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,15 +38,15 @@ pub struct Exporter {
 struct Shared {
     registry: Registry,
     limits: Limits,
-    text: Mutex<TextRenderer>,
-    flight: SingleFlight<Result<Rendered, RenderError>>,
+    renderer: Mutex<Renderer>,
+    flight: SingleFlight<Asked, Result<Rendered, RenderError>>,
 }
 
 /// A scrape that has been asked for.
 #[derive(Debug)]
 pub(crate) struct Scrape {
     exporter: Exporter,
-    ticket: Ticket<Result<Rendered, RenderError>>,
+    ticket: Ticket<Asked, Result<Rendered, RenderError>>,
 }
 
 impl Exporter {
@@ -59,14 +60,14 @@ impl Exporter {
         ExporterBuilder::new()
     }
 
-    pub(crate) fn new(registry: Registry, limits: Limits) -> Self {
-        let text = Mutex::new(TextRenderer::default());
-        Exporter { shared: Arc::new(Shared { registry, limits, text, flight: SingleFlight::new() }) }
+    pub(crate) fn new(registry: Registry, limits: Limits, options: Options) -> Self {
+        let renderer = Mutex::new(Renderer::new(options));
+        Exporter { shared: Arc::new(Shared { registry, limits, renderer, flight: SingleFlight::new() }) }
     }
 
     /// What the registry holds, in the format that suits the header `Accept` of a request; any header will do.
     ///
-    /// The size is not limited. For requests from outside use [`Exporter::try_render`].
+    /// The size is not limited. For requests from outside use [`Exporter::answer`].
     ///
     /// ```
     /// # let exporter = inferometer_prometheus::Exporter::builder().registry(inferometer::Registry::new()).build()?;
@@ -75,47 +76,51 @@ impl Exporter {
     /// # Ok::<(), inferometer_prometheus::BuildError>(())
     /// ```
     pub fn render(&self, accept: Option<&str>) -> Rendered {
-        self.try_render(accept).unwrap_or_else(|RenderError::TooLarge { .. }| {
+        let request = ScrapeRequest::new().accept(accept);
+        self.answer(&request).unwrap_or_else(|RenderError::TooLarge { .. }| {
+            let asked = Asked::new(&request);
             let mut body = Vec::new();
-            self.render_into(&mut body);
-            Rendered { content_type: text::CONTENT_TYPE, body: body.into() }
+            // Without a limit there is no error.
+            let _ = self.renderer().encode(&self.shared.registry, &asked, &mut body, usize::MAX);
+            Rendered { content_type: asked.media_type.content_type(), content_encoding: None, body: body.into() }
         })
     }
 
-    /// The same, unless it takes more bytes than [`ExporterBuilder::max_response_bytes`].
+    /// The answer to a request, unless it takes more bytes than [`ExporterBuilder::max_response_bytes`] before it is
+    /// packed.
     ///
     /// ```
+    /// # use inferometer_prometheus::ScrapeRequest;
     /// # let exporter = inferometer_prometheus::Exporter::builder().registry(inferometer::Registry::new()).build()?;
-    /// assert!(exporter.try_render(None).is_ok());
+    /// assert!(exporter.answer(&ScrapeRequest::new()).is_ok());
     /// # Ok::<(), inferometer_prometheus::BuildError>(())
     /// ```
     ///
     /// # Errors
     /// When the body would be too large.
-    pub fn try_render(&self, accept: Option<&str>) -> Result<Rendered, RenderError> {
-        self.scrape(accept).render()
+    pub fn answer(&self, request: &ScrapeRequest<'_>) -> Result<Rendered, RenderError> {
+        self.scrape(request).render()
     }
 
-    /// Appends what the registry holds to `out` as text 0.0.4, without a limit.
+    /// Appends what the registry holds to `out` in a format, without a limit.
     ///
     /// From the second call on this allocates nothing, as long as `out` has room and no series are added.
     ///
     /// ```
+    /// # use inferometer_prometheus::Format;
     /// # let exporter = inferometer_prometheus::Exporter::builder().registry(inferometer::Registry::new()).build()?;
     /// let mut text = Vec::new();
-    /// exporter.render_into(&mut text);
+    /// exporter.render_into(Format::Text, &mut text);
     /// # Ok::<(), inferometer_prometheus::BuildError>(())
     /// ```
-    pub fn render_into(&self, out: &mut Vec<u8>) {
+    pub fn render_into(&self, format: Format, out: &mut Vec<u8>) {
         // Without a limit there is no error.
-        let _ = self.text().encoder.encode(&self.shared.registry, out, usize::MAX);
+        let _ = self.renderer().encode(&self.shared.registry, &Asked::all(format), out, usize::MAX);
     }
 
     /// Asks for a scrape, which may share the result of any that begins from now on.
-    ///
-    /// There is one format so far, so it does not matter what the client accepts.
-    pub(crate) fn scrape(&self, _accept: Option<&str>) -> Scrape {
-        Scrape { exporter: self.clone(), ticket: self.shared.flight.ticket() }
+    pub(crate) fn scrape(&self, request: &ScrapeRequest<'_>) -> Scrape {
+        Scrape { exporter: self.clone(), ticket: self.shared.flight.ticket(Asked::new(request)) }
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -126,13 +131,13 @@ impl Exporter {
         &self.shared.limits
     }
 
-    fn text(&self) -> MutexGuard<'_, TextRenderer> {
-        self.shared.text.lock().unwrap_or_else(|poisoned| {
+    fn renderer(&self) -> MutexGuard<'_, Renderer> {
+        self.shared.renderer.lock().unwrap_or_else(|poisoned| {
             // A scrape panicked in the middle of a family. The texts are made anew.
-            self.shared.text.clear_poison();
-            let mut text: MutexGuard<'_, TextRenderer> = PoisonError::into_inner(poisoned);
-            *text = TextRenderer::default();
-            text
+            self.shared.renderer.clear_poison();
+            let mut renderer: MutexGuard<'_, Renderer> = PoisonError::into_inner(poisoned);
+            renderer.forget();
+            renderer
         })
     }
 }
@@ -141,7 +146,8 @@ impl Scrape {
     /// Renders, or waits for a result that can be shared.
     pub(crate) fn render(self) -> Result<Rendered, RenderError> {
         let Scrape { exporter, ticket } = self;
-        ticket.redeem(|| exporter.text().render(exporter.registry(), exporter.limits().max_response_bytes))
+        let limit = exporter.limits().max_response_bytes;
+        ticket.redeem(|asked| exporter.renderer().render(exporter.registry(), asked, limit))
     }
 }
 
@@ -149,42 +155,5 @@ impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shared { registry, limits, .. } = &*self.shared;
         f.debug_struct("Exporter").field("registry", registry).field("limits", limits).finish_non_exhaustive()
-    }
-}
-
-/// An encoder and its buffer.
-#[derive(Debug, Default)]
-struct TextRenderer {
-    encoder: TextEncoder,
-    /// The body of the last scrape. It is written over when nobody reads it any more.
-    body: Arc<Vec<u8>>,
-}
-
-impl TextRenderer {
-    fn render(&mut self, registry: &Registry, limit: usize) -> Result<Rendered, RenderError> {
-        if Arc::get_mut(&mut self.body).is_none() {
-            // Still on its way to a slow client.
-            self.body = Arc::new(Vec::with_capacity(self.body.len() + self.body.len() / 8));
-        }
-        let Some(body) = Arc::get_mut(&mut self.body) else { unreachable!("it was made just now") };
-        body.clear();
-        if self.encoder.encode(registry, body, limit).is_err() {
-            *body = Vec::new();
-            return Err(RenderError::TooLarge { limit });
-        }
-        // After a removal of many series. The memory of a usual scrape is kept.
-        let keep = 2 * body.len() + (64 << 10);
-        body.shrink_to(keep);
-        let body = Bytes::from_owner(SharedBody(Arc::clone(&self.body)));
-        Ok(Rendered { content_type: text::CONTENT_TYPE, body })
-    }
-}
-
-/// A body that goes out while the exporter keeps a claim on its memory.
-struct SharedBody(Arc<Vec<u8>>);
-
-impl AsRef<[u8]> for SharedBody {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! The server runs on a thread of its own, with a runtime of its own: a scrape takes nothing from the engine's runtime,
 //! and a busy engine does not hold up a scrape. A program that has an HTTP server already can answer with
-//! [`Exporter::try_render`] instead, and leave out the feature `http`, which is on by default.
+//! [`Exporter::answer`] instead, and leave out the feature `http`, which is on by default.
 //!
 //! # What requests can do
 //!
@@ -21,16 +21,22 @@
 //! say much about a service, so the address should be one that only its operators reach; for all others put a reverse
 //! proxy in front.
 
+mod accept;
 mod builder;
+mod encode;
 mod exporter;
+mod format;
 mod rendered;
+mod renderer;
+mod request;
 #[cfg(feature = "http")]
 mod server;
 mod single_flight;
-mod text;
 
 pub use builder::{BuildError, ExporterBuilder};
 pub use exporter::Exporter;
+pub use format::Format;
 pub use rendered::{RenderError, Rendered};
+pub use request::ScrapeRequest;
 #[cfg(feature = "http")]
 pub use server::{ServeError, Server};

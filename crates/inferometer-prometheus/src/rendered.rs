@@ -21,6 +21,8 @@ use std::fmt;
 pub struct Rendered {
     /// For the header `Content-Type`.
     pub content_type: &'static str,
+    /// For the header `Content-Encoding`, which is left out for `None`.
+    pub content_encoding: Option<&'static str>,
     /// The body, shared with other scrapes that wanted the same one.
     pub body: Bytes,
 }
@@ -28,12 +30,12 @@ pub struct Rendered {
 /// Why there is no answer to a scrape.
 ///
 /// ```
-/// use inferometer_prometheus::{Exporter, RenderError};
+/// use inferometer_prometheus::{Exporter, RenderError, ScrapeRequest};
 ///
 /// let registry = inferometer::Registry::new();
 /// registry.counter("requests_total", &[])?;
 /// let exporter = Exporter::builder().registry(registry).max_response_bytes(10).build()?;
-/// assert_eq!(exporter.try_render(None), Err(RenderError::TooLarge { limit: 10 }));
+/// assert_eq!(exporter.answer(&ScrapeRequest::new()), Err(RenderError::TooLarge { limit: 10 }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

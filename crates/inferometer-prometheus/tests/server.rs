@@ -531,26 +531,48 @@ fn a_client_that_sends_no_more_is_still_answered() {
 }
 
 #[test]
-fn any_accept_header_gets_text() {
+fn formats_are_negotiated_and_bodies_packed() {
     let (_registry, server) = serve(|builder| builder);
-    for accept in [
-        "",
-        "*/*",
-        "garbage;;;q==",
-        "text/plain;q=abc",
-        "*/*;q=2",
-        "text/plain;version=9.9.9",
-        "TEXT/PLAIN;VERSION=\"0.0.4\"",
-        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8",
-        "\u{fc}",
-    ] {
-        let request =
-            format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: {accept}\r\n\r\n");
+    let get = |headers: &str| {
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
         let answer = last_answer(&server, request.as_bytes());
-        assert_eq!(answer.status, 200, "{accept:?}");
+        assert_eq!(answer.status, 200, "{headers:?}");
+        assert_eq!(answer.header("vary"), Some("Accept, Accept-Encoding"));
+        answer
+    };
+    for headers in ["", "Accept: \u{fc}\r\n", "Accept: garbage;;;q==\r\nAccept: */*;q=2\r\n"] {
+        let answer = get(headers);
         assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        assert_eq!(answer.header("content-encoding"), None);
         support::parse(&answer.body).unwrap();
     }
+    // Two headers are as one.
+    let answer =
+        get("Accept: text/plain;q=0.4\r\nAccept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8\r\n");
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+    assert_eq!(answer.header("content-type"), Some(content_type));
+    assert!(answer.body.ends_with("\n# EOF\n"));
+}
+
+#[test]
+fn head_says_how_long_the_packed_body_is() {
+    let (_registry, server) = serve(|builder| builder);
+    let length = |method: &str| {
+        let request = format!(
+            "{method} /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n"
+        );
+        let mut client = Client::connect(server.local_addr()).send(request.as_bytes());
+        let mut answer = Vec::new();
+        std::io::Read::read_to_end(&mut client.socket, &mut answer).unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let head = std::str::from_utf8(&answer[..end]).unwrap().to_lowercase();
+        assert!(head.contains("\r\ncontent-encoding: gzip\r\n"), "{head}");
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        (length.parse::<usize>().unwrap(), answer.len() - end)
+    };
+    let (stated, sent) = length("GET");
+    assert_eq!(stated, sent);
+    assert_eq!(length("HEAD"), (stated, 0));
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use super::connection::Context;
 use super::failure::Failure;
 use super::stream::Watch;
-use crate::RenderError;
+use crate::{RenderError, ScrapeRequest};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -86,8 +87,12 @@ async fn route(context: &Context, watch: &Watch, request: &Request<Incoming>, de
 }
 
 async fn scrape(context: &Context, watch: &Watch, request: &Request<Incoming>, deadline: Instant) -> Response<Whole> {
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let scrape = context.exporter.scrape(accept);
+    let accept = joined(request.headers().get_all(header::ACCEPT));
+    let accept_encoding = joined(request.headers().get_all(header::ACCEPT_ENCODING));
+    let query = request.uri().query();
+    let scrape = context.exporter.scrape(
+        &ScrapeRequest::new().accept(accept.as_deref()).accept_encoding(accept_encoding.as_deref()).query(query),
+    );
     let render = async {
         let turn = Arc::clone(&context.renderer).acquire_owned().await;
         tokio::task::spawn_blocking(move || {
@@ -100,7 +105,13 @@ async fn scrape(context: &Context, watch: &Watch, request: &Request<Incoming>, d
     };
     let (failure, response) = match timeout_at(deadline, render).await {
         Ok(Ok(Ok(rendered))) => {
-            return answer(StatusCode::OK, rendered.content_type, rendered.body);
+            let mut response = answer(StatusCode::OK, rendered.content_type, rendered.body);
+            let headers = response.headers_mut();
+            headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+            if let Some(encoding) = rendered.content_encoding {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            }
+            return response;
         }
         Ok(Ok(Err(error @ RenderError::TooLarge { .. }))) => {
             log::error!("a scrape has failed: {error}");
@@ -120,6 +131,13 @@ async fn scrape(context: &Context, watch: &Watch, request: &Request<Incoming>, d
     };
     context.failures.count(failure);
     response
+}
+
+/// Headers of one name, as one; those that are no text do not count.
+fn joined<'a>(headers: impl IntoIterator<Item = &'a HeaderValue>) -> Option<Cow<'a, str>> {
+    let mut headers = headers.into_iter().filter_map(|header| header.to_str().ok());
+    let first = headers.next()?;
+    Some(headers.fold(Cow::Borrowed(first), |all, header| Cow::Owned(format!("{all},{header}"))))
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<Whole> {

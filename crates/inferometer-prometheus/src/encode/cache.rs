@@ -4,14 +4,17 @@
 //! the series at its place is the same. A cache that follows the places neither grows past what was in the last scrape
 //! nor needs a look-up. A series that goes costs the rendering of those after it in its family, once.
 
-use super::{escape, number};
-use inferometer::{FamilyView, Kind, SeriesId, SeriesView};
+use super::dialect::{Dialect, Head, PartEnds, Shape};
+use inferometer::{FamilyView, SeriesId, SeriesView};
+use std::collections::HashSet;
 
-/// The texts of a registry.
+/// The texts of a registry in one format.
 #[derive(Debug, Default)]
-pub(super) struct Cache {
+pub(crate) struct Cache {
     generation: u64,
     families: Vec<FamilyText>,
+    /// The names that the families take.
+    taken: HashSet<String>,
     /// Series that are not listed any more. Each may be the last owner of what a user's function has captured, so they
     /// are dropped when the registry is no longer being read.
     retired: Vec<SeriesId>,
@@ -19,13 +22,15 @@ pub(super) struct Cache {
 
 /// The texts of a family.
 #[derive(Debug)]
-pub(super) struct FamilyText {
-    /// The lines `# HELP` and `# TYPE`.
+pub(crate) struct FamilyText {
+    /// `None` for a family that cannot be exposed.
+    head: Option<Head>,
+    /// The names that it takes.
+    names: Vec<String>,
+    /// What stands before the first series.
     pub(super) header: Vec<u8>,
-    /// For each bucket what its line has after the text of the series: `0.1"} `.
+    /// What each bucket has after the text of the series.
     pub(super) bounds: Spans,
-    name: String,
-    kind: Kind,
     has_help: bool,
     series: Vec<SeriesText>,
     /// The texts of all series, one after the other.
@@ -50,10 +55,10 @@ fn offset(place: usize) -> Offset {
     Offset::try_from(place).unwrap_or(Offset::MAX)
 }
 
-/// What the lines of a series have before their numbers.
+/// What a series has before its numbers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lines<'a> {
-    /// The only line; of a histogram the bucket lines, up to the bound.
+pub(crate) struct Lines<'a> {
+    /// What its only line has; of a histogram the lines of buckets, up to the bound.
     pub(super) line: &'a [u8],
     /// A histogram's `_sum`.
     pub(super) sum: &'a [u8],
@@ -63,7 +68,7 @@ pub(super) struct Lines<'a> {
 
 /// Texts one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Spans {
+pub(crate) struct Spans {
     text: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -74,11 +79,16 @@ impl Spans {
         let mut start = 0;
         self.ends.iter().map(move |&end| &self.text[std::mem::replace(&mut start, end)..end])
     }
+
+    fn push(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
+        append(&mut self.text);
+        self.ends.push(self.text.len());
+    }
 }
 
 impl Cache {
     /// Makes sure that the texts of the family at this place are right.
-    pub(super) fn prepare(&mut self, place: usize, view: &FamilyView<'_>) {
+    pub(super) fn prepare(&mut self, place: usize, view: &FamilyView<'_>, dialect: &impl Dialect) -> &FamilyText {
         if view.generation() != self.generation {
             self.generation = view.generation();
             self.truncate(0);
@@ -87,8 +97,28 @@ impl Cache {
         let valid = self.families.get(place).is_some_and(|family| family.has_help != view.help().is_empty());
         if !valid {
             self.truncate(place);
-            self.families.push(FamilyText::new(view));
+            let claimed = Head::new(view).and_then(|head| self.claim(head, dialect));
+            self.families.push(FamilyText::new(claimed, !view.help().is_empty(), dialect));
         }
+        &self.families[place]
+    }
+
+    /// Takes the names that a family needs. One that comes too late for them is exposed as a plain value, and not at all
+    /// if even its own name is taken: two families of one name would cost the whole scrape.
+    fn claim(&mut self, mut head: Head, dialect: &impl Dialect) -> Option<(Head, Vec<String>)> {
+        for shape in [head.shape, Shape::Unknown] {
+            head.shape = shape;
+            let names = dialect.names(&head);
+            if !names.iter().any(|name| self.taken.contains(name)) {
+                self.taken.extend(names.iter().cloned());
+                return Some((head, names));
+            }
+            if shape == Shape::Histogram {
+                break; // which is no plain value
+            }
+        }
+        log::warn!("the family {} is left out of scrapes: another one takes its name", head.name);
+        None
     }
 
     #[inline]
@@ -98,11 +128,17 @@ impl Cache {
 
     /// Makes sure that the texts of a series are right.
     #[inline]
-    pub(super) fn prepare_series(&mut self, family: usize, place: usize, view: &SeriesView<'_>) {
+    pub(super) fn prepare_series(
+        &mut self,
+        family: usize,
+        place: usize,
+        view: &SeriesView<'_>,
+        dialect: &impl Dialect,
+    ) {
         let family = &mut self.families[family];
         if !family.series.get(place).and_then(|series| series.id.as_ref()).is_some_and(|id| view.is(id)) {
             family.truncate(place, &mut self.retired);
-            family.push(view);
+            family.push(view, dialect);
         }
     }
 
@@ -110,6 +146,9 @@ impl Cache {
     pub(super) fn truncate(&mut self, places: usize) {
         for mut family in self.families.drain(places.min(self.families.len())..) {
             family.truncate(0, &mut self.retired);
+            for name in &family.names {
+                self.taken.remove(name);
+            }
         }
     }
 
@@ -134,43 +173,31 @@ impl Cache {
 }
 
 impl FamilyText {
-    fn new(view: &FamilyView<'_>) -> Self {
-        let name = format!("{}{}", view.prefix(), view.name());
-        let mut header = Vec::new();
-        if !view.help().is_empty() {
-            header.extend_from_slice(b"# HELP ");
-            header.extend_from_slice(name.as_bytes());
-            header.push(b' ');
-            escape::help(&mut header, view.help());
-            header.push(b'\n');
-        }
-        header.extend_from_slice(b"# TYPE ");
-        header.extend_from_slice(name.as_bytes());
-        header.extend_from_slice(match view.kind() {
-            Kind::Counter => b" counter\n",
-            Kind::Gauge | Kind::UpDownCounter => b" gauge\n",
-            Kind::Histogram => b" histogram\n",
-            _ => b" untyped\n",
-        });
-        let mut bounds = Spans::default();
-        if view.kind() == Kind::Histogram {
-            for &bound in view.classic_bounds() {
-                number::bound(&mut bounds.text, bound);
-                bounds.text.extend_from_slice(b"\"} ");
-                bounds.ends.push(bounds.text.len());
+    fn new(claimed: Option<(Head, Vec<String>)>, has_help: bool, dialect: &impl Dialect) -> Self {
+        let (head, names) = claimed.unzip();
+        let (mut header, mut bounds) = (Vec::new(), Spans::default());
+        if let Some(head) = &head {
+            dialect.header(head, &mut header);
+            if head.shape == Shape::Histogram {
+                for &bound in head.bounds.iter().chain(&[f64::INFINITY]) {
+                    bounds.push(|text| dialect.bound(bound, text));
+                }
             }
-            bounds.text.extend_from_slice(b"+Inf\"} ");
-            bounds.ends.push(bounds.text.len());
         }
         FamilyText {
+            head,
+            names: names.unwrap_or_default(),
             header,
             bounds,
-            name,
-            kind: view.kind(),
-            has_help: !view.help().is_empty(),
+            has_help,
             series: Vec::new(),
             text: Vec::new(),
         }
+    }
+
+    /// What is exposed; `None` if the family is not.
+    pub(super) fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
     }
 
     #[inline]
@@ -186,33 +213,17 @@ impl FamilyText {
     }
 
     /// Adds the texts of a series after the others.
-    fn push(&mut self, view: &SeriesView<'_>) {
-        let text = &mut self.text;
-        let start = text.len();
-        let (line_end, sum_end, count_end);
-        if self.kind == Kind::Histogram {
-            text.extend_from_slice(self.name.as_bytes());
-            text.extend_from_slice(b"_bucket{");
-            if push_labels(text, view) {
-                text.push(b',');
-            }
-            text.extend_from_slice(b"le=\"");
-            line_end = text.len();
-            push_line(text, &self.name, "_sum", view);
-            sum_end = text.len();
-            push_line(text, &self.name, "_count", view);
-            count_end = text.len();
-        } else {
-            push_line(text, &self.name, "", view);
-            (line_end, sum_end, count_end) = (text.len(), text.len(), text.len());
-        }
+    fn push(&mut self, view: &SeriesView<'_>, dialect: &impl Dialect) {
+        let Some(head) = &self.head else { return };
+        let start = offset(self.text.len());
+        let PartEnds { line, sum, count } = dialect.series(head, view, &mut self.text);
         let id = Some(view.id()).filter(|id| view.is(id));
         self.series.push(SeriesText {
             id,
-            start: offset(start),
-            line_end: offset(line_end),
-            sum_end: offset(sum_end),
-            count_end: offset(count_end),
+            start,
+            line_end: offset(line),
+            sum_end: offset(sum),
+            count_end: offset(count),
         });
     }
 
@@ -231,34 +242,4 @@ impl FamilyText {
             self.text.shrink_to_fit();
         }
     }
-}
-
-/// Appends a line up to its number.
-fn push_line(text: &mut Vec<u8>, name: &str, suffix: &str, view: &SeriesView<'_>) {
-    text.extend_from_slice(name.as_bytes());
-    text.extend_from_slice(suffix.as_bytes());
-    let brace = text.len();
-    text.push(b'{');
-    if push_labels(text, view) {
-        text.push(b'}');
-    } else {
-        text.truncate(brace);
-    }
-    text.push(b' ');
-}
-
-/// Appends the labels without braces, and says whether there are any.
-fn push_labels(text: &mut Vec<u8>, view: &SeriesView<'_>) -> bool {
-    let mut any = false;
-    for (name, value) in view.labels() {
-        if any {
-            text.push(b',');
-        }
-        text.extend_from_slice(name.as_bytes());
-        text.extend_from_slice(b"=\"");
-        escape::label_value(text, value);
-        text.push(b'"');
-        any = true;
-    }
-    any
 }

@@ -1,7 +1,7 @@
-//! Escaping, as text 0.0.4 wants it. All else stands verbatim: the format is UTF-8 and so is a `str`.
+//! Escaping, as the text formats want it. All else stands verbatim: the formats are UTF-8 and so is a `str`.
 
-/// Appends a label's value as it stands between its quotes.
-pub(super) fn label_value(out: &mut Vec<u8>, value: &str) {
+/// Appends a label's value as it stands between its quotes; a help text of OpenMetrics is escaped like one.
+pub(super) fn quoted(out: &mut Vec<u8>, value: &str) {
     escape(out, value, |byte| match byte {
         b'\\' => Some(b"\\\\"),
         b'"' => Some(b"\\\""),
@@ -10,7 +10,7 @@ pub(super) fn label_value(out: &mut Vec<u8>, value: &str) {
     });
 }
 
-/// Appends a help text. A quote is not special in it.
+/// Appends a help text of text 0.0.4. A quote is not special in it.
 pub(super) fn help(out: &mut Vec<u8>, text: &str) {
     escape(out, text, |byte| match byte {
         b'\\' => Some(b"\\\\"),
@@ -45,11 +45,11 @@ mod tests {
 
     #[test]
     fn a_label_value_escapes_backslash_quote_and_line_feed_and_nothing_else() {
-        assert_eq!(escaped(label_value, "a\\b\"c\nd"), r#"a\\b\"c\nd"#);
+        assert_eq!(escaped(quoted, "a\\b\"c\nd"), r#"a\\b\"c\nd"#);
         for verbatim in ["", "\r", "\0", "},# EOF", "\u{2028}", "模型", "\u{FFFD}"] {
-            assert_eq!(escaped(label_value, verbatim), verbatim);
+            assert_eq!(escaped(quoted, verbatim), verbatim);
         }
-        assert_eq!(escaped(label_value, "\n\n"), "\\n\\n");
+        assert_eq!(escaped(quoted, "\n\n"), "\\n\\n");
     }
 
     #[test]

@@ -62,6 +62,9 @@ fn fraction(out: &mut Vec<u8>, mut below: u32) {
 /// `le="1"` and `le="1.0"` are two series to Prometheus 2, so a bound must look the same in all formats and from all
 /// libraries.
 pub(super) fn bound(out: &mut Vec<u8>, value: f64) {
+    if value == f64::INFINITY {
+        return out.extend_from_slice(b"+Inf");
+    }
     if value == 0.0 {
         return out.extend_from_slice(b"0.0");
     }

@@ -1,0 +1,169 @@
+//! What the formats differ in.
+
+use super::cache::{FamilyText, Lines};
+use inferometer::{ExemplarView, FamilyView, HistogramSum, HistogramView, Kind, SeriesView, Unit};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How a format writes families and series.
+pub(crate) trait Dialect {
+    /// The families and samples whose names this one takes: no other family may have them.
+    fn names(&self, head: &Head) -> Vec<String>;
+
+    /// Appends what stands before the first series of a family.
+    fn header(&self, head: &Head, out: &mut Vec<u8>);
+
+    /// Appends what a bucket has after the text of its series, up to the count; infinity for the last one.
+    fn bound(&self, bound: f64, out: &mut Vec<u8>);
+
+    /// Appends what a series has before its numbers, and says where each part of it ends.
+    fn series(&self, head: &Head, labels: &impl Labels, out: &mut Vec<u8>) -> PartEnds;
+
+    /// A family begins: its first series follows.
+    fn begin_family(&mut self, family: &FamilyText, out: &mut Vec<u8>);
+
+    /// A series with its value. Stops early when `out` is past `limit`.
+    fn sample(&mut self, family: &FamilyText, lines: Lines<'_>, sample: Sample<'_>, out: &mut Vec<u8>, limit: usize);
+
+    /// The last series of a family has been given.
+    fn end_family(&mut self, family: &FamilyText, out: &mut Vec<u8>);
+
+    /// All families have been given.
+    fn end(&mut self, out: &mut Vec<u8>);
+}
+
+/// Where the parts of a series' text end; each begins where the one before it ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartEnds {
+    pub(super) line: usize,
+    pub(super) sum: usize,
+    pub(super) count: usize,
+}
+
+/// What a family is exposed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Counter,
+    Gauge,
+    Histogram,
+    /// A value that the format cannot tell the kind of, because another family has the name that its kind demands.
+    Unknown,
+}
+
+/// A family as it is exposed.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(super) name: String,
+    pub(super) help: String,
+    pub(super) shape: Shape,
+    pub(super) unit: Option<Unit>,
+    /// The finite upper bounds of a histogram's classic buckets; none where it has native buckets alone.
+    pub(super) bounds: Vec<f64>,
+}
+
+impl Head {
+    /// A family under its own name; `None` for a kind that this crate does not know.
+    pub(super) fn new(view: &FamilyView<'_>) -> Option<Self> {
+        let shape = match view.kind() {
+            Kind::Counter => Shape::Counter,
+            Kind::Gauge | Kind::UpDownCounter => Shape::Gauge,
+            Kind::Histogram => Shape::Histogram,
+            _ => return None,
+        };
+        Some(Head {
+            name: format!("{}{}", view.prefix(), view.name()),
+            help: view.help().to_owned(),
+            shape,
+            unit: view.unit(),
+            bounds: view.classic_bounds().to_vec(),
+        })
+    }
+}
+
+/// The labels of a series as it is exposed.
+pub(crate) trait Labels {
+    /// Calls `label` with each name and value, in order.
+    fn each(&self, label: &mut dyn FnMut(&str, &str));
+}
+
+impl Labels for SeriesView<'_> {
+    fn each(&self, label: &mut dyn FnMut(&str, &str)) {
+        self.labels().for_each(|(name, value)| label(name, value));
+    }
+}
+
+/// A series at the time of the scrape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample<'a> {
+    /// When the series began, where that is known.
+    pub(super) started: Option<SystemTime>,
+    pub(super) value: Value<'a>,
+}
+
+/// The value of a series.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
+pub(crate) enum Value<'a> {
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Histogram(Buckets<'a>),
+}
+
+/// The value of a histogram.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buckets<'a> {
+    /// How many observations are in each classic bucket, `+Inf` last.
+    pub(super) classic: &'a [u64],
+    pub(super) native: Option<Native<'a>>,
+    pub(super) sum: HistogramSum,
+    pub(super) count: u64,
+    pub(super) exemplars: Exemplars<'a>,
+}
+
+/// The native buckets of a histogram.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Native<'a> {
+    pub(super) schema: i8,
+    pub(super) zero_threshold: f64,
+    pub(super) zero_count: u64,
+    /// Indices and counts, ascending.
+    pub(super) buckets: &'a [(i32, u64)],
+}
+
+/// The exemplars of a histogram.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exemplars<'a>(Option<HistogramView<'a>>);
+
+impl<'a> Exemplars<'a> {
+    /// The exemplars and their classic buckets, ascending.
+    pub(super) fn iter(self) -> impl Iterator<Item = (usize, ExemplarView<'a>)> {
+        let exemplars = self.0.into_iter().flat_map(|view| view.exemplars());
+        exemplars.map(|exemplar| (exemplar.classic_bucket(), exemplar))
+    }
+}
+
+impl<'a> Sample<'a> {
+    /// What a scrape sees of a series; `None` for a value that must not be exposed as what the family is.
+    pub(super) fn new(view: &SeriesView<'_>, sample: inferometer::Sample<'a>) -> Option<Self> {
+        let value = match sample {
+            inferometer::Sample::Counter(value) => Value::Unsigned(value),
+            inferometer::Sample::UpDownCounter(value) => Value::Signed(value),
+            inferometer::Sample::FloatCounter(value) | inferometer::Sample::Gauge(value) => Value::Float(value),
+            inferometer::Sample::Histogram(view) => Value::Histogram(Buckets {
+                classic: view.classic_counts(),
+                native: view.native().map(|native| Native {
+                    schema: native.schema,
+                    zero_threshold: native.zero_threshold,
+                    zero_count: native.zero_count,
+                    buckets: native.buckets,
+                }),
+                sum: view.sum(),
+                count: view.count(),
+                exemplars: Exemplars(Some(view)),
+            }),
+            _ => return None,
+        };
+        let started = Some(view.started()).filter(|&started| started > UNIX_EPOCH);
+        Some(Sample { started, value })
+    }
+}

@@ -1,0 +1,101 @@
+//! Bodies of scrapes, and the memory that they share.
+
+use crate::accept::Encoding;
+use crate::encode::{Encoder, OpenMetrics, PastLimit, Protobuf, Text};
+use crate::format::Format;
+use crate::rendered::{RenderError, Rendered};
+use crate::request::Asked;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use inferometer::Registry;
+use std::io::Write;
+use std::sync::Arc;
+
+/// What is written differs with these.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    /// Whether OpenMetrics says when each series began.
+    pub(crate) created_samples: bool,
+}
+
+/// An encoder for each format, and the last body.
+#[derive(Debug)]
+pub(crate) struct Renderer {
+    options: Options,
+    text: Encoder<Text>,
+    open_metrics: Encoder<OpenMetrics>,
+    protobuf: Encoder<Protobuf>,
+    /// The body of the last scrape. It is written over when nobody reads it any more.
+    body: Arc<Vec<u8>>,
+}
+
+impl Renderer {
+    pub(crate) fn new(options: Options) -> Self {
+        Renderer {
+            text: Encoder::new(Text),
+            open_metrics: Encoder::new(OpenMetrics { created: options.created_samples }),
+            protobuf: Encoder::new(Protobuf::default()),
+            body: Arc::default(),
+            options,
+        }
+    }
+
+    /// Forgets all that was kept.
+    pub(crate) fn forget(&mut self) {
+        *self = Renderer::new(self.options.clone());
+    }
+
+    /// Appends what was asked for, not packed.
+    pub(crate) fn encode(
+        &mut self,
+        registry: &Registry,
+        asked: &Asked,
+        out: &mut Vec<u8>,
+        limit: usize,
+    ) -> Result<(), PastLimit> {
+        let names = &asked.names;
+        match asked.media_type.format {
+            Format::Text | Format::Text1 => self.text.encode(registry, names, out, limit),
+            Format::OpenMetrics | Format::OpenMetrics0 => self.open_metrics.encode(registry, names, out, limit),
+            Format::Protobuf => self.protobuf.encode(registry, names, out, limit),
+        }
+    }
+
+    pub(crate) fn render(&mut self, registry: &Registry, asked: &Asked, limit: usize) -> Result<Rendered, RenderError> {
+        let mut body = std::mem::take(&mut self.body);
+        if Arc::get_mut(&mut body).is_none() {
+            // Still on its way to a slow client.
+            body = Arc::new(Vec::with_capacity(body.len() + body.len() / 8));
+        }
+        let Some(bytes) = Arc::get_mut(&mut body) else { unreachable!("it was made just now") };
+        bytes.clear();
+        self.encode(registry, asked, bytes, limit).map_err(|PastLimit| RenderError::TooLarge { limit })?;
+        // After a removal of many series. The memory of a usual scrape is kept.
+        bytes.shrink_to(2 * bytes.len() + (64 << 10));
+        self.body = body;
+        let (content_encoding, body) = match asked.encoding {
+            Encoding::Identity => (None, Bytes::from_owner(SharedBody(Arc::clone(&self.body)))),
+            Encoding::Gzip => (Some("gzip"), packed(&self.body)),
+        };
+        Ok(Rendered { content_type: asked.media_type.content_type(), content_encoding, body })
+    }
+}
+
+/// Packs a body, quickly rather than tightly: the texts of metrics repeat themselves so much that it makes no great
+/// difference.
+fn packed(body: &[u8]) -> Bytes {
+    let mut packer = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
+    let packed = packer.write_all(body).and_then(|()| packer.finish());
+    // Writing to memory does not fail.
+    packed.unwrap_or_default().into()
+}
+
+/// A body that goes out while the renderer keeps a claim on its memory.
+struct SharedBody(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for SharedBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
