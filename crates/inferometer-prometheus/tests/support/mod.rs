@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod protobuf;
+
 use inferometer_prometheus::Exporter;
 use std::collections::HashSet;
 

@@ -79,7 +79,7 @@ impl Buckets {
             if !(low > 0.0 && low < high && high.is_finite()) {
                 return Err(BucketsError::Range);
             }
-            let doublings = (high / low).log2();
+            let doublings = high.log2() - low.log2(); // the quotient need not be finite
             let per_doubling = f64::from(self.schema.unwrap_or(0)).exp2();
             if doublings * per_doubling > MOST_BUCKETS as f64 {
                 return Err(BucketsError::TooMany);
