@@ -5,6 +5,7 @@ pub mod child;
 pub mod client;
 pub mod engine;
 pub mod exposition;
+pub mod open_metrics;
 pub mod prometheus;
 pub mod promtool;
 pub mod skip;

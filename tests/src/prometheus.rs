@@ -40,6 +40,15 @@ impl Prometheus {
     ///
     /// If it does not start.
     pub fn start(target: &str) -> Option<Self> {
+        Self::start_with(target, "")
+    }
+
+    /// The same with features switched on, given as a list with commas.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start_with(target: &str, features: &str) -> Option<Self> {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let config = directory.path().join("prometheus.yml");
         let text = format!(
@@ -58,6 +67,7 @@ impl Prometheus {
                 .arg(format!("--config.file={}", config.display()))
                 .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
                 .arg(format!("--web.listen-address={address}"))
+                .arg(format!("--enable-feature={features}"))
                 .stdin(Stdio::null())
                 .stdout(file.try_clone().expect("a file can be shared"))
                 .stderr(file);
@@ -88,12 +98,8 @@ impl Prometheus {
 
     /// The rows that an expression has now.
     pub fn query(&self, expression: &str) -> Result<Vec<Row>, String> {
-        let answer = self.client.get(&format!("{}/api/v1/query?query={}", self.base, percent(expression)))?;
-        let value: Value = serde_json::from_str(&answer.body).map_err(|error| format!("{error}: {}", answer.body))?;
-        if value["status"] != "success" {
-            return Err(format!("`{expression}`: {}", answer.body));
-        }
-        let rows = value["data"]["result"].as_array().ok_or("an answer that is no vector")?;
+        let value = self.ask(&format!("query?query={}", percent(expression)))?;
+        let rows = value["result"].as_array().ok_or("an answer that is no vector")?;
         rows.iter()
             .map(|row| {
                 let number = row["value"][1].as_str().and_then(|text| text.parse().ok());
@@ -101,6 +107,36 @@ impl Prometheus {
                 Ok(Row { labels: row["metric"].clone(), value })
             })
             .collect()
+    }
+
+    /// The exemplars of the series that an expression selects: their labels and values.
+    pub fn exemplars(&self, expression: &str) -> Result<Vec<Row>, String> {
+        let value = self.ask(&format!("query_exemplars?query={}&start=0&end=9999999999", percent(expression)))?;
+        let series = value.as_array().ok_or("an answer that is no list")?;
+        let exemplars = series.iter().flat_map(|series| series["exemplars"].as_array().into_iter().flatten());
+        exemplars
+            .map(|exemplar| {
+                let number = exemplar["value"].as_str().and_then(|text| text.parse().ok());
+                let value = number.ok_or_else(|| format!("an exemplar without a number: {exemplar}"))?;
+                Ok(Row { labels: exemplar["labels"].clone(), value })
+            })
+            .collect()
+    }
+
+    /// What was wrong with the last scrape, if anything was.
+    pub fn last_error(&self) -> Result<String, String> {
+        let targets = self.ask("targets")?;
+        Ok(targets["activeTargets"][0]["lastError"].as_str().unwrap_or_default().to_owned())
+    }
+
+    fn ask(&self, question: &str) -> Result<Value, String> {
+        let answer = self.client.get(&format!("{}/api/v1/{question}", self.base))?;
+        let value: Value = serde_json::from_str(&answer.body).map_err(|error| format!("{error}: {}", answer.body))?;
+        if value["status"] == "success" {
+            Ok(value["data"].clone())
+        } else {
+            Err(format!("{question}: {}", answer.body))
+        }
     }
 
     /// Whether it still runs.

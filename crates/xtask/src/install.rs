@@ -94,6 +94,28 @@ pub(crate) fn gungraun_runner(workspace: &Workspace) -> Result<PathBuf> {
     Ok(bin)
 }
 
+/// A Python package, below the target directory. Gives back the directory, for PYTHONPATH.
+pub(crate) fn from_pypi(
+    package: &str,
+    version: &str,
+    workspace: &Workspace,
+    log: &mut Log,
+) -> Result<Result<PathBuf, String>> {
+    let packages = workspace.target("tools/python").join(format!("{package}-{version}"));
+    let done = packages.join(package);
+    if done.is_dir() {
+        return Ok(Ok(packages));
+    }
+    let advice = format!("{package} {version} cannot be installed: python3 -m pip install {package}=={version}");
+    if on_path("python3").is_none() {
+        return Ok(Err(format!("python3 is not installed; {advice}")));
+    }
+    let mut pip = workspace.command("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
+    let (status, _) = log.run_to_any_end(pip.arg(&packages).arg(format!("{package}=={version}")))?;
+    Ok(if status.success() && done.is_dir() { Ok(packages) } else { Err(advice) })
+}
+
 /// PATH with a directory before all others.
 pub(crate) fn path_with(directory: &Path) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();

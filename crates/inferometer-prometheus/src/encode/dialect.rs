@@ -148,6 +148,12 @@ impl<'a> Sample<'a> {
         let value = match sample {
             inferometer::Sample::Counter(value) => Value::Unsigned(value),
             inferometer::Sample::UpDownCounter(value) => Value::Signed(value),
+            // No reader takes the whole page if a counter is below zero or no number.
+            inferometer::Sample::FloatCounter(value) if !(value >= 0.0) => return None,
+            // One of the many NaNs means to Prometheus that a series has ended.
+            inferometer::Sample::FloatCounter(value) | inferometer::Sample::Gauge(value) if value.is_nan() => {
+                Value::Float(f64::NAN)
+            }
             inferometer::Sample::FloatCounter(value) | inferometer::Sample::Gauge(value) => Value::Float(value),
             inferometer::Sample::Histogram(view) => Value::Histogram(Buckets {
                 classic: view.classic_counts(),

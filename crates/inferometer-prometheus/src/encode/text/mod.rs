@@ -111,7 +111,7 @@ impl Dialect for OpenMetrics {
                     while let Some((_, exemplar)) = exemplars.next_if(|&(of, _)| of <= bucket) {
                         last = Some(exemplar);
                     }
-                    if let Some(exemplar) = last {
+                    if let Some(exemplar) = last.filter(is_readable) {
                         push_exemplar(out, exemplar);
                     }
                 });
@@ -255,6 +255,12 @@ fn push_histogram(
     out.extend_from_slice(lines.count);
     number::integer(out, buckets.count);
     out.push(b'\n');
+}
+
+/// Whether all readers can read it: Prometheus 2.42 gives up the whole page for a NUL in an exemplar, where it is allowed
+/// as in any label.
+fn is_readable(exemplar: &ExemplarView<'_>) -> bool {
+    exemplar.labels().all(|(_, value)| !value.contains('\0'))
 }
 
 /// Appends what follows the count of a bucket that has an exemplar.

@@ -35,6 +35,20 @@ pub(super) fn live_prometheus(workspace: &Workspace, log: &mut Log) -> Result<Ou
     run(workspace, log, &["prometheus"])
 }
 
+/// What those who read metrics think of each format. The engine is not needed.
+pub(super) fn judges(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    if let Tool::Missing(advice) = install::from_debian("prometheus", log)? {
+        return Ok(Outcome::Skipped(advice));
+    }
+    let packages = match install::from_pypi("prometheus_client", "0.26.0", workspace, log)? {
+        Ok(packages) => packages,
+        Err(advice) => return Ok(Outcome::Skipped(advice)),
+    };
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["test", "--no-fail-fast", "-p", "inferometer-e2e", "--test", "judges", "--", "--nocapture"]);
+    counted::outcome(&log.run(cargo.env("INFEROMETER_PYTHON_PACKAGES", packages))?)
+}
+
 fn run(workspace: &Workspace, log: &mut Log, tests: &[&str]) -> Result<Outcome> {
     let (_, engine) = engine::build(workspace, Build::Native);
     ensure!(engine.is_file(), "there is no {}; the stage `engine` builds it", engine.display());

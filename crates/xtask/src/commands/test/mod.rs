@@ -47,6 +47,7 @@ const STAGES: &[(&str, When, Run)] = &[
     ("tests of the libraries", When::Always, library::tests),
     ("tests with recording off", When::Always, library::tests_off),
     ("weight of the core", When::Always, weight::run),
+    ("judges of the formats", When::Full, end_to_end::judges),
     ("models under loom", When::Full, library::loom),
     ("ThreadSanitizer", When::Full, library::thread_sanitizer),
     ("engine", When::Full, end_to_end::engine),
