@@ -6,7 +6,7 @@
 //! ```
 
 use inferometer::{Buckets, Histogram, Registry};
-use inferometer_prometheus::{Exporter, Format};
+use inferometer_prometheus::{Exporter, Format, ScrapeRequest};
 use std::time::{Duration, Instant};
 
 const BOUNDS: [f64; 15] =
@@ -44,17 +44,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let exporter = Exporter::builder().registry(registry.clone()).build()?;
-    let mut text = Vec::new();
-    let visit = time(|| registry.visit(&mut Nothing));
-    let scrape = time(|| {
-        text.clear();
-        exporter.render_into(Format::Text, &mut text);
-    });
-    let shared = time(|| drop(exporter.render(None)));
-    println!("{} bytes, {} lines", text.len(), text.iter().filter(|&&byte| byte == b'\n').count());
-    println!("reading the registry  {visit:.4} ms");
-    println!("render_into           {scrape:.4} ms");
-    println!("render                {shared:.4} ms");
+    println!("reading the registry  {:.4} ms", time(|| registry.visit(&mut Nothing)));
+    for format in [Format::Text, Format::OpenMetrics, Format::Protobuf] {
+        let mut body = Vec::new();
+        let scrape = time(|| {
+            body.clear();
+            exporter.render_into(format, &mut body);
+        });
+        println!("{:<20}  {scrape:.4} ms, {} bytes", format!("{format:?}"), body.len());
+    }
+    let request = ScrapeRequest::new();
+    println!("with a body to share  {:.4} ms", time(|| drop(exporter.answer(&request))));
+    let packed = request.accept_encoding("gzip");
+    let bytes = exporter.answer(&packed)?.body.len();
+    println!("the same, packed      {:.4} ms, {bytes} bytes", time(|| drop(exporter.answer(&packed))));
     Ok(())
 }
 

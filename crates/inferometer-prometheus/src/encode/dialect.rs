@@ -101,12 +101,11 @@ pub(crate) struct Sample<'a> {
 
 /// The value of a series.
 #[derive(Clone, Copy, Debug)]
-#[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(crate) enum Value<'a> {
     Unsigned(u64),
     Signed(i64),
     Float(f64),
-    Histogram(Buckets<'a>),
+    Histogram(&'a Buckets<'a>),
 }
 
 /// The value of a histogram.
@@ -132,44 +131,51 @@ pub(crate) struct Native<'a> {
 
 /// The exemplars of a histogram.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Exemplars<'a>(Option<HistogramView<'a>>);
+pub(crate) struct Exemplars<'a>(Option<&'a HistogramView<'a>>);
 
 impl<'a> Exemplars<'a> {
     /// The exemplars and their classic buckets, ascending.
     pub(super) fn iter(self) -> impl Iterator<Item = (usize, ExemplarView<'a>)> {
-        let exemplars = self.0.into_iter().flat_map(|view| view.exemplars());
+        let exemplars = self.0.into_iter().flat_map(HistogramView::exemplars);
         exemplars.map(|exemplar| (exemplar.classic_bucket(), exemplar))
     }
 }
 
-impl<'a> Sample<'a> {
-    /// What a scrape sees of a series; `None` for a value that must not be exposed as what the family is.
-    pub(super) fn new(view: &SeriesView<'_>, sample: inferometer::Sample<'a>) -> Option<Self> {
-        let value = match sample {
-            inferometer::Sample::Counter(value) => Value::Unsigned(value),
-            inferometer::Sample::UpDownCounter(value) => Value::Signed(value),
-            // No reader takes the whole page if a counter is below zero or no number.
-            inferometer::Sample::FloatCounter(value) if !(value >= 0.0) => return None,
-            // One of the many NaNs means to Prometheus that a series has ended.
-            inferometer::Sample::FloatCounter(value) | inferometer::Sample::Gauge(value) if value.is_nan() => {
-                Value::Float(f64::NAN)
-            }
-            inferometer::Sample::FloatCounter(value) | inferometer::Sample::Gauge(value) => Value::Float(value),
-            inferometer::Sample::Histogram(view) => Value::Histogram(Buckets {
-                classic: view.classic_counts(),
-                native: view.native().map(|native| Native {
-                    schema: native.schema,
-                    zero_threshold: native.zero_threshold,
-                    zero_count: native.zero_count,
-                    buckets: native.buckets,
-                }),
-                sum: view.sum(),
-                count: view.count(),
-                exemplars: Exemplars(Some(view)),
+impl<'a> Buckets<'a> {
+    fn new(view: &'a HistogramView<'a>) -> Self {
+        Buckets {
+            classic: view.classic_counts(),
+            native: view.native().map(|native| Native {
+                schema: native.schema,
+                zero_threshold: native.zero_threshold,
+                zero_count: native.zero_count,
+                buckets: native.buckets,
             }),
-            _ => return None,
-        };
-        let started = Some(view.started()).filter(|&started| started > UNIX_EPOCH);
-        Some(Sample { started, value })
+            sum: view.sum(),
+            count: view.count(),
+            exemplars: Exemplars(Some(view)),
+        }
     }
+}
+
+/// Hands on what a scrape sees of a series, unless its value must not be exposed as what the family is.
+#[inline]
+pub(super) fn with_sample(series: &SeriesView<'_>, sample: inferometer::Sample<'_>, then: impl FnOnce(Sample<'_>)) {
+    use inferometer::Sample as Seen;
+    let buckets;
+    let value = match &sample {
+        Seen::Counter(value) => Value::Unsigned(*value),
+        Seen::UpDownCounter(value) => Value::Signed(*value),
+        // A counter that is below zero or no number costs readers the whole page.
+        Seen::FloatCounter(value) if *value >= 0.0 => Value::Float(*value),
+        // One of the many NaNs means to Prometheus that a series has ended.
+        Seen::Gauge(value) => Value::Float(if value.is_nan() { f64::NAN } else { *value }),
+        Seen::Histogram(view) => {
+            buckets = Buckets::new(view);
+            Value::Histogram(&buckets)
+        }
+        _ => return,
+    };
+    let started = Some(series.started()).filter(|&started| started > UNIX_EPOCH);
+    then(Sample { started, value });
 }

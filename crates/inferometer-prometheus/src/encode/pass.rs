@@ -1,7 +1,7 @@
 //! One pass over a registry.
 
 use super::cache::Cache;
-use super::dialect::{Dialect, Sample};
+use super::dialect::{Dialect, with_sample};
 use super::names::Names;
 use inferometer::{FamilyView, Registry, SeriesView, Visitor};
 
@@ -84,16 +84,17 @@ impl<D: Dialect> Visitor for Pass<'_, D> {
         if self.is_past_limit() {
             return;
         }
-        let Some(sample) = Sample::new(view, sample) else { return };
-        let (family, place) = (self.families - 1, self.series);
-        self.cache.prepare_series(family, place, view, self.dialect);
-        self.series += 1;
-        let family = self.cache.family(family);
-        if self.state == State::Due {
-            self.dialect.begin_family(family, self.out);
-            self.state = State::Begun;
-        }
-        self.dialect.sample(family, family.lines(place), sample, self.out, self.limit);
+        with_sample(view, sample, |sample| {
+            let (family, place) = (self.families - 1, self.series);
+            self.cache.prepare_series(family, place, view, self.dialect);
+            self.series += 1;
+            let family = self.cache.family(family);
+            if self.state == State::Due {
+                self.dialect.begin_family(family, self.out);
+                self.state = State::Begun;
+            }
+            self.dialect.sample(family, family.lines(place), sample, self.out, self.limit);
+        });
     }
 }
 

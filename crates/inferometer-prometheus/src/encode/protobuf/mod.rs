@@ -182,7 +182,7 @@ fn push_time(out: &mut Vec<u8>, field: Field, time: Option<SystemTime>) {
     });
 }
 
-fn push_histogram(out: &mut Vec<u8>, family: &FamilyText, buckets: Buckets<'_>, started: Option<SystemTime>) {
+fn push_histogram(out: &mut Vec<u8>, family: &FamilyText, buckets: &Buckets<'_>, started: Option<SystemTime>) {
     histogram::SAMPLE_COUNT.unsigned(out, buckets.count);
     histogram::SAMPLE_SUM.double(out, buckets.sum.as_f64());
     let bounds = family.head().is_some_and(|head| !head.bounds.is_empty());
@@ -199,7 +199,7 @@ fn push_histogram(out: &mut Vec<u8>, family: &FamilyText, buckets: Buckets<'_>, 
     push_time(out, histogram::CREATED, started);
 }
 
-fn push_classic(out: &mut Vec<u8>, family: &FamilyText, buckets: Buckets<'_>) {
+fn push_classic(out: &mut Vec<u8>, family: &FamilyText, buckets: &Buckets<'_>) {
     let mut exemplars = buckets.exemplars.iter().peekable();
     let mut below = 0_u64;
     for (place, (bound, count)) in family.bounds.iter().zip(buckets.classic).enumerate() {

@@ -57,6 +57,7 @@ impl Field {
 }
 
 /// Leaves room for a length, of what follows up to [`close`].
+#[inline]
 pub(super) fn open(out: &mut Vec<u8>) -> usize {
     out.push(0);
     out.len() - 1
@@ -64,19 +65,27 @@ pub(super) fn open(out: &mut Vec<u8>) -> usize {
 
 /// Writes the length where `open` has left room for it. Most messages are shorter than 128 bytes, and their lengths fit;
 /// the others move up.
+#[inline]
 pub(super) fn close(out: &mut Vec<u8>, start: usize) {
     let end = out.len();
-    let mut digits = [0; 10];
-    let size = digits_of((end - start - 1) as u64, &mut digits);
-    out.resize(end + size - 1, 0);
-    if size > 1 {
-        out.copy_within(start + 1..end, start + size);
+    let length = end - start - 1;
+    if length < 0x80 {
+        out[start] = length as u8;
+        return;
     }
+    let mut digits = [0; 10];
+    let size = digits_of(length as u64, &mut digits);
+    out.resize(end + size - 1, 0);
+    out.copy_within(start + 1..end, start + size);
     out[start..start + size].copy_from_slice(&digits[..size]);
 }
 
 /// Appends a number, seven bits a byte, the lowest first.
+#[inline]
 pub(super) fn varint(out: &mut Vec<u8>, value: u64) {
+    if value < 0x80 {
+        return out.push(value as u8);
+    }
     let mut digits = [0; 10];
     let size = digits_of(value, &mut digits);
     out.extend_from_slice(&digits[..size]);

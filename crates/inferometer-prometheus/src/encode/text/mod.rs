@@ -229,7 +229,7 @@ fn push_histogram(
     limit: usize,
     family: &FamilyText,
     lines: Lines<'_>,
-    buckets: Buckets<'_>,
+    buckets: &Buckets<'_>,
     mut exemplar: impl FnMut(&mut Vec<u8>, usize),
 ) {
     let mut below = 0_u64;
