@@ -1,4 +1,4 @@
-//! A scrape in the text format.
+//! A scrape in the text format, and in ours of the other formats.
 
 use super::{Goal, Row};
 use crate::allocations::Allocations;
@@ -6,6 +6,7 @@ use crate::inputs::Distribution;
 use crate::library::{Buckets, Exporter, Exposition, Fastmetrics, OpenTelemetry, Ours, Prometheus, PrometheusClient};
 use crate::timing::{Contestant, Course, race};
 use crate::workload::Populated;
+use inferometer_prometheus::Format;
 use std::cell::RefCell;
 
 /// What was seen of one library beside the time.
@@ -25,6 +26,38 @@ fn contestant<'a, L: Exposition>(populated: &'a Populated<L>, seen: &'a RefCell<
             L::scrape(&populated.registry, &mut scraper, &mut body);
             *seen.borrow_mut() = Seen { bytes: body.len(), allocations: Allocations::since(before).count };
         }
+    })
+}
+
+const TEXT: &str = "our text";
+
+/// Our own scrape in a format.
+fn formatted<'a>(name: &'static str, format: Format, populated: &'a Populated<Ours>) -> Contestant<'a> {
+    let exporter = <Ours as Exposition>::scraper(&populated.registry);
+    let mut body = Vec::new();
+    Contestant::new(name, move |n| {
+        for _ in 0..n {
+            body.clear();
+            exporter.render_into(format, &mut body);
+        }
+    })
+}
+
+fn formats(ours: &Populated<Ours>) -> impl Iterator<Item = Row> {
+    let contestants = [(TEXT, Format::Text), ("OpenMetrics", Format::OpenMetrics), ("protobuf", Format::Protobuf)];
+    let timings = race(Course::SINGLE, contestants.map(|(name, format)| formatted(name, format, ours)).into());
+    let text = timings.first().map_or(0.0, |timing| timing.quiet / 1e6);
+    contestants.into_iter().zip(timings).skip(1).map(move |((name, _), timing)| Row {
+        name: "the same scrape in another format",
+        part: Some(name),
+        ours: timing.quiet / 1e6,
+        unit: "ms",
+        peers: vec![(TEXT.to_owned(), text)],
+        lesser: Vec::new(),
+        goals: vec![Goal::ShareOf(TEXT, 2.0)],
+        rivals: false,
+        conditions: "one thread; into a buffer that is reused",
+        notes: Vec::new(),
     })
 }
 
@@ -54,11 +87,11 @@ pub(super) fn rows() -> Vec<Row> {
     });
     let notes = notes.collect();
     let mut times = timings.into_iter().map(|timing| (timing.name, timing.quiet / 1e6));
-    let ours = times.next().map_or(0.0, |(_, time)| time);
-    vec![Row {
+    let best = times.next().map_or(0.0, |(_, time)| time);
+    let text = Row {
         name: "scrape, 1,000 counters + 100 classic histograms x 15 buckets, 3 labels, 1 thread's slab",
         part: None,
-        ours,
+        ours: best,
         unit: "ms",
         peers: times.collect(),
         lesser: Vec::new(),
@@ -67,5 +100,6 @@ pub(super) fn rows() -> Vec<Row> {
         conditions: "one thread; into a buffer that is reused; ten families of 100 counters, ten of 10 histograms with \
                      1,000 observations each",
         notes,
-    }]
+    };
+    std::iter::once(text).chain(formats(&ours)).collect()
 }
