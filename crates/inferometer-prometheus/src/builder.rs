@@ -1,6 +1,8 @@
 //! How an exporter is made.
 
 use crate::exporter::Exporter;
+use crate::namings::Namings;
+use crate::profile::Profile;
 use crate::renderer::Options;
 use inferometer::Registry;
 use std::fmt;
@@ -27,6 +29,8 @@ pub struct ExporterBuilder {
     registry: Option<Registry>,
     limits: Limits,
     options: Options,
+    profiles: Vec<Profile>,
+    exposed: Vec<String>,
 }
 
 /// What a client may take.
@@ -51,7 +55,13 @@ impl Default for Limits {
 
 impl ExporterBuilder {
     pub(crate) fn new() -> Self {
-        ExporterBuilder { registry: None, limits: Limits::default(), options: Options::default() }
+        ExporterBuilder {
+            registry: None,
+            limits: Limits::default(),
+            options: Options::default(),
+            profiles: Vec::new(),
+            exposed: Vec::new(),
+        }
     }
 
     /// The registry to expose; [`Registry::global`] if none is given.
@@ -128,6 +138,38 @@ impl ExporterBuilder {
         self
     }
 
+    /// Offers other names for what the registry holds, at `/metrics?profile=NAME`.
+    ///
+    /// ```
+    /// use inferometer_prometheus::{Exporter, Mapping, Profile};
+    ///
+    /// let profile = Profile::new("short", [Mapping::family("inference_requests_running", "running")])?;
+    /// let exporter = Exporter::builder().profile(profile).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profiles.push(profile);
+        self
+    }
+
+    /// Which names stand at `/metrics` without a query: profiles that are offered, and [`Profile::CANONICAL`], in this
+    /// order. Without this call the canonical ones alone. Of two families with the same name the first is exposed.
+    ///
+    /// ```
+    /// use inferometer_prometheus::{BuildError, Exporter, Mapping, Profile};
+    ///
+    /// let profile = Profile::new("short", [Mapping::family("inference_requests_running", "running")])?;
+    /// let both = Exporter::builder().profile(profile).expose([Profile::CANONICAL, "short"]).build()?;
+    ///
+    /// let error = Exporter::builder().expose(["shrot"]).build().unwrap_err();
+    /// assert_eq!(error, BuildError::NoSuchProfile { name: "shrot".to_owned() });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn expose<'a>(mut self, profiles: impl IntoIterator<Item = &'a str>) -> Self {
+        self.exposed = profiles.into_iter().map(str::to_owned).collect();
+        self
+    }
+
     /// Makes the exporter.
     ///
     /// ```
@@ -137,7 +179,7 @@ impl ExporterBuilder {
     /// ```
     ///
     /// # Errors
-    /// When a limit is such that no scrape could succeed.
+    /// When a limit is such that no scrape could succeed, or a profile is not there or there twice.
     pub fn build(self) -> Result<Exporter, BuildError> {
         let Limits { header_timeout, response_timeout, max_connections, max_response_bytes } = self.limits;
         if max_connections == 0 {
@@ -149,8 +191,9 @@ impl ExporterBuilder {
         if header_timeout.is_zero() || response_timeout.is_zero() {
             return Err(BuildError::NoTime);
         }
+        let namings = Namings::new(self.profiles, &self.exposed)?;
         let registry = self.registry.unwrap_or_else(|| Registry::global().clone());
-        Ok(Exporter::new(registry, self.limits, self.options))
+        Ok(Exporter::new(registry, self.limits, namings, self.options))
     }
 }
 
@@ -163,7 +206,7 @@ impl ExporterBuilder {
 /// let error = Exporter::builder().header_timeout(Duration::ZERO).build().unwrap_err();
 /// assert_eq!(error, BuildError::NoTime);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
     /// No connections are allowed.
@@ -172,15 +215,27 @@ pub enum BuildError {
     NoBytes,
     /// A timeout is zero.
     NoTime,
+    /// A profile is to be exposed that is not offered.
+    NoSuchProfile {
+        /// Its name.
+        name: String,
+    },
+    /// Two profiles have the same name.
+    DuplicateProfile {
+        /// The name.
+        name: String,
+    },
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BuildError::NoConnections => "at least one connection must be allowed",
-            BuildError::NoBytes => "a response must be allowed at least one byte",
-            BuildError::NoTime => "a timeout must not be zero",
-        })
+        match self {
+            BuildError::NoConnections => f.write_str("at least one connection must be allowed"),
+            BuildError::NoBytes => f.write_str("a response must be allowed at least one byte"),
+            BuildError::NoTime => f.write_str("a timeout must not be zero"),
+            BuildError::NoSuchProfile { name } => write!(f, "there is no profile {name:?}"),
+            BuildError::DuplicateProfile { name } => write!(f, "there are two profiles {name:?}"),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The exporter: a registry, and the memory that its scrapes share.
 
+use crate::accept::negotiate;
 use crate::builder::{ExporterBuilder, Limits};
-use crate::format::Format;
+use crate::format::{Format, MediaType};
+use crate::namings::Namings;
 use crate::rendered::{RenderError, Rendered};
 use crate::renderer::{Options, Renderer};
 use crate::request::{Asked, ScrapeRequest};
@@ -38,6 +40,7 @@ pub struct Exporter {
 struct Shared {
     registry: Registry,
     limits: Limits,
+    namings: Namings,
     renderer: Mutex<Renderer>,
     flight: SingleFlight<Asked, Result<Rendered, RenderError>>,
 }
@@ -60,9 +63,9 @@ impl Exporter {
         ExporterBuilder::new()
     }
 
-    pub(crate) fn new(registry: Registry, limits: Limits, options: Options) -> Self {
-        let renderer = Mutex::new(Renderer::new(options));
-        Exporter { shared: Arc::new(Shared { registry, limits, renderer, flight: SingleFlight::new() }) }
+    pub(crate) fn new(registry: Registry, limits: Limits, namings: Namings, options: Options) -> Self {
+        let renderer = Mutex::new(Renderer::new(namings.clone(), options));
+        Exporter { shared: Arc::new(Shared { registry, limits, namings, renderer, flight: SingleFlight::new() }) }
     }
 
     /// What the registry holds, in the format that suits the header `Accept` of a request; any header will do.
@@ -76,9 +79,8 @@ impl Exporter {
     /// # Ok::<(), inferometer_prometheus::BuildError>(())
     /// ```
     pub fn render(&self, accept: Option<&str>) -> Rendered {
-        let request = ScrapeRequest::new().accept(accept);
-        self.answer(&request).unwrap_or_else(|RenderError::TooLarge { .. }| {
-            let asked = Asked::new(&request);
+        self.answer(&ScrapeRequest::new().accept(accept)).unwrap_or_else(|_| {
+            let asked = Asked::all(negotiate(accept));
             let mut body = Vec::new();
             // Without a limit there is no error.
             let _ = self.renderer().encode(&self.shared.registry, &asked, &mut body, usize::MAX);
@@ -97,9 +99,9 @@ impl Exporter {
     /// ```
     ///
     /// # Errors
-    /// When the body would be too large.
+    /// When the body would be too large, or the query names a profile that there is not.
     pub fn answer(&self, request: &ScrapeRequest<'_>) -> Result<Rendered, RenderError> {
-        self.scrape(request).render()
+        self.scrape(request)?.render()
     }
 
     /// Appends what the registry holds to `out` in a format, without a limit.
@@ -115,12 +117,18 @@ impl Exporter {
     /// ```
     pub fn render_into(&self, format: Format, out: &mut Vec<u8>) {
         // Without a limit there is no error.
-        let _ = self.renderer().encode(&self.shared.registry, &Asked::all(format), out, usize::MAX);
+        let _ = self.renderer().encode(
+            &self.shared.registry,
+            &Asked::all(MediaType { format, escaping: None }),
+            out,
+            usize::MAX,
+        );
     }
 
     /// Asks for a scrape, which may share the result of any that begins from now on.
-    pub(crate) fn scrape(&self, request: &ScrapeRequest<'_>) -> Scrape {
-        Scrape { exporter: self.clone(), ticket: self.shared.flight.ticket(Asked::new(request)) }
+    pub(crate) fn scrape(&self, request: &ScrapeRequest<'_>) -> Result<Scrape, RenderError> {
+        let asked = Asked::new(request, &self.shared.namings)?;
+        Ok(Scrape { exporter: self.clone(), ticket: self.shared.flight.ticket(asked) })
     }
 
     pub(crate) fn registry(&self) -> &Registry {

@@ -26,6 +26,8 @@ mod builder;
 mod encode;
 mod exporter;
 mod format;
+mod namings;
+mod profile;
 mod rendered;
 mod renderer;
 mod request;
@@ -36,6 +38,7 @@ mod single_flight;
 pub use builder::{BuildError, ExporterBuilder};
 pub use exporter::Exporter;
 pub use format::Format;
+pub use profile::{Mapping, Profile, ProfileError};
 pub use rendered::{RenderError, Rendered};
 pub use request::ScrapeRequest;
 #[cfg(feature = "http")]

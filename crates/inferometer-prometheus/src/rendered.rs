@@ -48,12 +48,15 @@ pub enum RenderError {
         /// The limit.
         limit: usize,
     },
+    /// There is no profile of the name that the query has.
+    NoSuchProfile,
 }
 
 impl fmt::Display for RenderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RenderError::TooLarge { limit } => write!(f, "the metrics take more than the {limit} bytes that they may"),
+            RenderError::NoSuchProfile => f.write_str("there is no profile of the name that was asked for"),
         }
     }
 }

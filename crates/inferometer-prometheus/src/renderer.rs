@@ -3,6 +3,7 @@
 use crate::accept::Encoding;
 use crate::encode::{Encoder, OpenMetrics, PastLimit, Protobuf, Text};
 use crate::format::Format;
+use crate::namings::Namings;
 use crate::rendered::{RenderError, Rendered};
 use crate::request::Asked;
 use bytes::Bytes;
@@ -23,27 +24,31 @@ pub(crate) struct Options {
 #[derive(Debug)]
 pub(crate) struct Renderer {
     options: Options,
-    text: Encoder<Text>,
-    open_metrics: Encoder<OpenMetrics>,
-    protobuf: Encoder<Protobuf>,
+    namings: Namings,
+    /// Of each, one for each naming.
+    text: Vec<Encoder<Text>>,
+    open_metrics: Vec<Encoder<OpenMetrics>>,
+    protobuf: Vec<Encoder<Protobuf>>,
     /// The body of the last scrape. It is written over when nobody reads it any more.
     body: Arc<Vec<u8>>,
 }
 
 impl Renderer {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(namings: Namings, options: Options) -> Self {
+        let created = options.created_samples;
         Renderer {
-            text: Encoder::new(Text),
-            open_metrics: Encoder::new(OpenMetrics { created: options.created_samples }),
-            protobuf: Encoder::new(Protobuf::default()),
+            text: namings.iter().map(|namings| Encoder::new(Text, namings)).collect(),
+            open_metrics: namings.iter().map(|namings| Encoder::new(OpenMetrics { created }, namings)).collect(),
+            protobuf: namings.iter().map(|namings| Encoder::new(Protobuf, namings)).collect(),
             body: Arc::default(),
+            namings,
             options,
         }
     }
 
     /// Forgets all that was kept.
     pub(crate) fn forget(&mut self) {
-        *self = Renderer::new(self.options.clone());
+        *self = Renderer::new(self.namings.clone(), self.options.clone());
     }
 
     /// Appends what was asked for, not packed.
@@ -54,11 +59,11 @@ impl Renderer {
         out: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), PastLimit> {
-        let names = &asked.names;
+        let (names, naming) = (&asked.names, asked.naming);
         match asked.media_type.format {
-            Format::Text | Format::Text1 => self.text.encode(registry, names, out, limit),
-            Format::OpenMetrics | Format::OpenMetrics0 => self.open_metrics.encode(registry, names, out, limit),
-            Format::Protobuf => self.protobuf.encode(registry, names, out, limit),
+            Format::Text | Format::Text1 => self.text[naming].encode(registry, names, out, limit),
+            Format::OpenMetrics | Format::OpenMetrics0 => self.open_metrics[naming].encode(registry, names, out, limit),
+            Format::Protobuf => self.protobuf[naming].encode(registry, names, out, limit),
         }
     }
 

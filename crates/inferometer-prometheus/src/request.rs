@@ -2,7 +2,9 @@
 
 use crate::accept::{self, Encoding};
 use crate::encode::Names;
-use crate::format::{Format, MediaType};
+use crate::format::MediaType;
+use crate::namings::Namings;
+use crate::rendered::RenderError;
 
 /// What a client asks for: the parts of a request that an answer depends on.
 ///
@@ -45,7 +47,8 @@ impl<'a> ScrapeRequest<'a> {
         self
     }
 
-    /// The query of the URI, without its question mark: each `name[]=NAME` asks for a family, and none for all of them.
+    /// The query of the URI, without its question mark: each `name[]=NAME` asks for a family, and none for all of them;
+    /// `profile=NAME` asks for the names of a [`Profile`](crate::Profile).
     pub fn query(mut self, query: impl Into<Option<&'a str>>) -> Self {
         self.query = query.into();
         self
@@ -57,27 +60,32 @@ impl<'a> ScrapeRequest<'a> {
 pub(crate) struct Asked {
     pub(crate) media_type: MediaType,
     pub(crate) encoding: Encoding,
+    /// Its place among the exporter's namings.
+    pub(crate) naming: usize,
     pub(crate) names: Names,
 }
 
 impl Asked {
-    /// All families in a format.
-    pub(crate) fn all(format: Format) -> Self {
-        let media_type = MediaType { format, escaping: None };
-        Asked { media_type, encoding: Encoding::Identity, names: Names::default() }
+    /// All that is exposed without a query, in a format.
+    pub(crate) fn all(media_type: MediaType) -> Self {
+        Asked { media_type, encoding: Encoding::Identity, naming: 0, names: Names::default() }
     }
 
-    pub(crate) fn new(request: &ScrapeRequest<'_>) -> Self {
-        let mut names: Option<Vec<String>> = None;
+    /// What a request asks of an exporter with these namings.
+    pub(crate) fn new(request: &ScrapeRequest<'_>, namings: &Namings) -> Result<Self, RenderError> {
+        let (mut names, mut profile): (Option<Vec<String>>, _) = (None, None);
         for (key, value) in form_urlencoded::parse(request.query.unwrap_or_default().as_bytes()) {
-            if key == "name[]" {
-                names.get_or_insert_default().push(value.into_owned());
+            match &*key {
+                "name[]" => names.get_or_insert_default().push(value.into_owned()),
+                "profile" => profile = Some(value),
+                _ => {}
             }
         }
-        Asked {
+        Ok(Asked {
             media_type: accept::negotiate(request.accept),
             encoding: accept::encoding(request.accept_encoding),
+            naming: namings.place(profile.as_deref()).ok_or(RenderError::NoSuchProfile)?,
             names: names.map_or_else(Names::default, Names::only),
-        }
+        })
     }
 }

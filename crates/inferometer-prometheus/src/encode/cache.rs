@@ -5,16 +5,14 @@
 //! nor needs a look-up. A series that goes costs the rendering of those after it in its family, once.
 
 use super::dialect::{Dialect, Head, PartEnds, Shape};
+use super::taken::{Claim, Taken};
 use inferometer::{FamilyView, SeriesId, SeriesView};
-use std::collections::HashSet;
 
 /// The texts of a registry in one format.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     generation: u64,
     families: Vec<FamilyText>,
-    /// The names that the families take.
-    taken: HashSet<String>,
     /// Series that are not listed any more. Each may be the last owner of what a user's function has captured, so they
     /// are dropped when the registry is no longer being read.
     retired: Vec<SeriesId>,
@@ -25,8 +23,7 @@ pub(crate) struct Cache {
 pub(crate) struct FamilyText {
     /// `None` for a family that cannot be exposed.
     head: Option<Head>,
-    /// The names that it takes.
-    names: Vec<String>,
+    claim: Claim,
     /// What stands before the first series.
     pub(super) header: Vec<u8>,
     /// What each bucket has after the text of the series.
@@ -66,6 +63,14 @@ pub(crate) struct Lines<'a> {
     pub(super) count: &'a [u8],
 }
 
+impl<'a> Lines<'a> {
+    /// The parts of a text that [`Dialect::series`] has written.
+    #[inline]
+    pub(super) fn new(text: &'a [u8], ends: PartEnds) -> Self {
+        Lines { line: &text[..ends.line], sum: &text[ends.line..ends.sum], count: &text[ends.sum..ends.count] }
+    }
+}
+
 /// Texts one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Spans {
@@ -87,38 +92,26 @@ impl Spans {
 }
 
 impl Cache {
-    /// Makes sure that the texts of the family at this place are right.
-    pub(super) fn prepare(&mut self, place: usize, view: &FamilyView<'_>, dialect: &impl Dialect) -> &FamilyText {
+    /// Makes sure that the texts of the family at this place are right. `head` says what it is exposed as.
+    pub(super) fn prepare(
+        &mut self,
+        place: usize,
+        view: &FamilyView<'_>,
+        head: impl FnOnce(&FamilyView<'_>) -> Option<Head>,
+        (dialect, taken): (&impl Dialect, &mut Taken),
+    ) -> &FamilyText {
         if view.generation() != self.generation {
             self.generation = view.generation();
-            self.truncate(0);
+            self.truncate(0, taken);
         }
         // A family that nobody described can still get its help text, once.
         let valid = self.families.get(place).is_some_and(|family| family.has_help != view.help().is_empty());
         if !valid {
-            self.truncate(place);
-            let claimed = Head::new(view).and_then(|head| self.claim(head, dialect));
-            self.families.push(FamilyText::new(claimed, !view.help().is_empty(), dialect));
+            self.truncate(place, taken);
+            let head = head(view);
+            self.families.push(FamilyText::new(head, !view.help().is_empty(), dialect, taken));
         }
         &self.families[place]
-    }
-
-    /// Takes the names that a family needs. One that comes too late for them is exposed as a plain value, and not at all
-    /// if even its own name is taken: two families of one name would cost the whole scrape.
-    fn claim(&mut self, mut head: Head, dialect: &impl Dialect) -> Option<(Head, Vec<String>)> {
-        for shape in [head.shape, Shape::Unknown] {
-            head.shape = shape;
-            let names = dialect.names(&head);
-            if !names.iter().any(|name| self.taken.contains(name)) {
-                self.taken.extend(names.iter().cloned());
-                return Some((head, names));
-            }
-            if shape == Shape::Histogram {
-                break; // which is no plain value
-            }
-        }
-        log::warn!("the family {} is left out of scrapes: another one takes its name", head.name);
-        None
     }
 
     #[inline]
@@ -143,12 +136,10 @@ impl Cache {
     }
 
     /// Forgets the families from this place on.
-    pub(super) fn truncate(&mut self, places: usize) {
+    pub(super) fn truncate(&mut self, places: usize, taken: &mut Taken) {
         for mut family in self.families.drain(places.min(self.families.len())..) {
             family.truncate(0, &mut self.retired);
-            for name in &family.names {
-                self.taken.remove(name);
-            }
+            taken.release(&family.claim);
         }
     }
 
@@ -173,8 +164,10 @@ impl Cache {
 }
 
 impl FamilyText {
-    fn new(claimed: Option<(Head, Vec<String>)>, has_help: bool, dialect: &impl Dialect) -> Self {
-        let (head, names) = claimed.unzip();
+    /// A family under its head, unless there is none or its names are taken.
+    pub(super) fn new(head: Option<Head>, has_help: bool, dialect: &impl Dialect, taken: &mut Taken) -> Self {
+        let claimed = head.and_then(|head| taken.claim(head, dialect));
+        let (head, claim) = claimed.unzip();
         let (mut header, mut bounds) = (Vec::new(), Spans::default());
         if let Some(head) = &head {
             dialect.header(head, &mut header);
@@ -184,15 +177,17 @@ impl FamilyText {
                 }
             }
         }
-        FamilyText {
-            head,
-            names: names.unwrap_or_default(),
-            header,
-            bounds,
-            has_help,
-            series: Vec::new(),
-            text: Vec::new(),
-        }
+        let claim = claim.unwrap_or_default();
+        FamilyText { head, claim, header, bounds, has_help, series: Vec::new(), text: Vec::new() }
+    }
+
+    /// Whether it had a help text.
+    pub(super) fn has_help(&self) -> bool {
+        self.has_help
+    }
+
+    pub(super) fn claim(&self) -> &Claim {
+        &self.claim
     }
 
     /// What is exposed; `None` if the family is not.

@@ -6,8 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How a format writes families and series.
 pub(crate) trait Dialect {
-    /// The families and samples whose names this one takes: no other family may have them.
-    fn names(&self, head: &Head) -> Vec<String>;
+    /// The families and samples whose names this one takes: no other family may have them. `None` if the format has no
+    /// such name for what the family is.
+    fn names(&self, head: &Head) -> Option<Vec<String>>;
 
     /// Appends what stands before the first series of a family.
     fn header(&self, head: &Head, out: &mut Vec<u8>);
@@ -16,19 +17,21 @@ pub(crate) trait Dialect {
     fn bound(&self, bound: f64, out: &mut Vec<u8>);
 
     /// Appends what a series has before its numbers, and says where each part of it ends.
-    fn series(&self, head: &Head, labels: &impl Labels, out: &mut Vec<u8>) -> PartEnds;
+    fn series(&self, head: &Head, labels: &(impl Labels + ?Sized), out: &mut Vec<u8>) -> PartEnds;
 
     /// A family begins: its first series follows.
-    fn begin_family(&mut self, family: &FamilyText, out: &mut Vec<u8>);
+    fn begin_family(&self, family: &FamilyText, out: &mut Vec<u8>) {
+        out.extend_from_slice(&family.header);
+    }
 
     /// A series with its value. Stops early when `out` is past `limit`.
-    fn sample(&mut self, family: &FamilyText, lines: Lines<'_>, sample: Sample<'_>, out: &mut Vec<u8>, limit: usize);
+    fn sample(&self, family: &FamilyText, lines: Lines<'_>, sample: Sample<'_>, out: &mut Vec<u8>, limit: usize);
 
-    /// The last series of a family has been given.
-    fn end_family(&mut self, family: &FamilyText, out: &mut Vec<u8>);
+    /// The last series of a family that began at `start` has been given.
+    fn end_family(&self, _family: &FamilyText, _start: usize, _out: &mut Vec<u8>) {}
 
     /// All families have been given.
-    fn end(&mut self, out: &mut Vec<u8>);
+    fn end(&self, _out: &mut Vec<u8>) {}
 }
 
 /// Where the parts of a series' text end; each begins where the one before it ends.
@@ -53,6 +56,8 @@ pub(crate) enum Shape {
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(super) name: String,
+    /// Whether it must be called just so, and no suffix that a format wants may be added.
+    pub(super) name_is_fixed: bool,
     pub(super) help: String,
     pub(super) shape: Shape,
     pub(super) unit: Option<Unit>,
@@ -71,6 +76,7 @@ impl Head {
         };
         Some(Head {
             name: format!("{}{}", view.prefix(), view.name()),
+            name_is_fixed: false,
             help: view.help().to_owned(),
             shape,
             unit: view.unit(),
@@ -130,14 +136,26 @@ pub(crate) struct Native<'a> {
 }
 
 /// The exemplars of a histogram.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Exemplars<'a>(Option<&'a HistogramView<'a>>);
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Exemplars<'a> {
+    view: Option<&'a HistogramView<'a>>,
+    /// For each bucket of the histogram the one that it is exposed in, where these differ.
+    bucket_of: Option<&'a [usize]>,
+}
 
 impl<'a> Exemplars<'a> {
     /// The exemplars and their classic buckets, ascending.
     pub(super) fn iter(self) -> impl Iterator<Item = (usize, ExemplarView<'a>)> {
-        let exemplars = self.0.into_iter().flat_map(HistogramView::exemplars);
-        exemplars.map(|exemplar| (exemplar.classic_bucket(), exemplar))
+        let exemplars = self.view.into_iter().flat_map(HistogramView::exemplars);
+        exemplars.map(move |exemplar| {
+            let bucket = exemplar.classic_bucket();
+            (self.bucket_of.and_then(|of| of.get(bucket)).map_or(bucket, |&bucket| bucket), exemplar)
+        })
+    }
+
+    /// The same in other buckets.
+    pub(super) fn moved(self, bucket_of: &'a [usize]) -> Self {
+        Exemplars { bucket_of: Some(bucket_of), ..self }
     }
 }
 
@@ -153,7 +171,7 @@ impl<'a> Buckets<'a> {
             }),
             sum: view.sum(),
             count: view.count(),
-            exemplars: Exemplars(Some(view)),
+            exemplars: Exemplars { view: Some(view), bucket_of: None },
         }
     }
 }

@@ -1,51 +1,67 @@
-//! One pass over a registry.
+//! One pass over a registry under its own names.
 
 use super::cache::Cache;
-use super::dialect::{Dialect, with_sample};
+use super::dialect::{Dialect, Head, with_sample};
 use super::names::Names;
+use super::taken::Taken;
+use crate::profile::Profile;
 use inferometer::{FamilyView, Registry, SeriesView, Visitor};
 
-/// Writes a registry in a format, and remembers what does not change from one scrape to the next.
-#[derive(Debug)]
-pub(crate) struct Encoder<D> {
-    dialect: D,
+/// The families of a registry, or those that a profile has no mapping for.
+#[derive(Debug, Default)]
+pub(super) struct Plain {
     cache: Cache,
+    /// The profile that names them.
+    profile: Option<Profile>,
 }
 
-/// The text would be longer than it may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PastLimit;
-
-impl<D: Dialect> Encoder<D> {
-    pub(crate) fn new(dialect: D) -> Self {
-        Encoder { dialect, cache: Cache::default() }
+impl Plain {
+    pub(super) fn new(profile: Option<Profile>) -> Self {
+        Plain { cache: Cache::default(), profile }
     }
 
-    /// Appends all families of the registry that are wanted to `out`, which has at most `limit` bytes then.
-    ///
-    /// Allocates nothing when `out` has room and no series have come since the last call.
-    pub(crate) fn encode(
+    /// Appends the families that are wanted.
+    pub(super) fn encode<D: Dialect>(
         &mut self,
+        (dialect, taken): (&D, &mut Taken),
         registry: &Registry,
         names: &Names,
         out: &mut Vec<u8>,
         limit: usize,
-    ) -> Result<(), PastLimit> {
-        let Encoder { dialect, cache } = self;
-        let mut pass = Pass { dialect, cache, names, out, limit, families: 0, series: 0, state: State::Skipped };
+    ) {
+        let Plain { cache, profile } = self;
+        let profile = profile.as_ref();
+        let (families, series, state) = (0, 0, State::Skipped);
+        let mut pass = Pass {
+            dialect,
+            cache: &mut *cache,
+            taken: &mut *taken,
+            profile,
+            names,
+            out,
+            limit,
+            families,
+            series,
+            state,
+        };
         registry.visit(&mut pass);
         pass.end_family();
-        pass.dialect.end(pass.out);
-        let (families, past_limit) = (pass.families, pass.is_past_limit());
-        self.cache.truncate(families);
-        self.cache.drop_retired();
-        if past_limit { Err(PastLimit) } else { Ok(()) }
+        let families = pass.families;
+        cache.truncate(families, taken);
+        cache.drop_retired();
+    }
+
+    #[cfg(test)]
+    pub(super) fn cached_series(&self) -> usize {
+        self.cache.series()
     }
 }
 
 struct Pass<'a, D> {
-    dialect: &'a mut D,
+    dialect: &'a D,
     cache: &'a mut Cache,
+    taken: &'a mut Taken,
+    profile: Option<&'a Profile>,
     names: &'a Names,
     out: &'a mut Vec<u8>,
     limit: usize,
@@ -66,13 +82,16 @@ enum State {
     /// It waits for the first sample, so that a family whose series are all absent or removed leaves nothing behind:
     /// what is not there should not look as if it were, and some strict readers refuse a header that nothing follows.
     Due,
-    Begun,
+    /// It has begun at this place.
+    Begun(usize),
 }
 
 impl<D: Dialect> Visitor for Pass<'_, D> {
     fn family(&mut self, view: &FamilyView<'_>) -> bool {
         self.end_family();
-        let family = self.cache.prepare(self.families, view, self.dialect);
+        let profile = self.profile;
+        let head = |view: &FamilyView<'_>| head(view, profile);
+        let family = self.cache.prepare(self.families, view, head, (self.dialect, self.taken));
         let wanted = family.head().is_some_and(|head| self.names.want(&head.name));
         self.families += 1;
         self.series = 0;
@@ -90,8 +109,8 @@ impl<D: Dialect> Visitor for Pass<'_, D> {
             self.series += 1;
             let family = self.cache.family(family);
             if self.state == State::Due {
+                self.state = State::Begun(self.out.len());
                 self.dialect.begin_family(family, self.out);
-                self.state = State::Begun;
             }
             self.dialect.sample(family, family.lines(place), sample, self.out, self.limit);
         });
@@ -109,18 +128,28 @@ impl<D: Dialect> Pass<'_, D> {
             return;
         }
         let family = self.families - 1;
-        if state == State::Begun {
-            self.dialect.end_family(self.cache.family(family), self.out);
+        if let State::Begun(start) = state {
+            self.dialect.end_family(self.cache.family(family), start, self.out);
         }
         // Forgets the series that the family had more at the last scrape.
         self.cache.truncate_series(family, self.series);
     }
 }
 
+/// What a family is exposed as without a mapping, if it is.
+fn head(view: &FamilyView<'_>, profile: Option<&Profile>) -> Option<Head> {
+    let head = Head::new(view)?;
+    match profile {
+        None => Some(head),
+        Some(profile) if profile.readers(view.name()).is_some() => None,
+        Some(profile) => Some(Head { name: profile.other_name(&head.name)?, ..head }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encode::Text;
+    use crate::encode::{Encoder, Text};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -134,12 +163,12 @@ mod tests {
             // The generation of the registry does not change when a series is absent.
             registry.gauge_fn(["a", "b"][i % 2], &[("at", &i.to_string())], value).unwrap();
         }
-        let mut encoder = Encoder::new(Text);
+        let mut encoder = Encoder::new(Text, &[None]);
         for (round, series) in [0, 100, 50, 51, 1, 0, 100].into_iter().enumerate() {
             listed.store(series, Relaxed);
             let mut out = Vec::new();
             assert_eq!(encoder.encode(&registry, &Names::default(), &mut out, usize::MAX), Ok(()));
-            assert_eq!(encoder.cache.series(), series, "round {round}");
+            assert_eq!(encoder.cached_series(), series, "round {round}");
             assert_eq!(out.iter().filter(|&&byte| byte == b'{').count(), series);
         }
     }

@@ -3,7 +3,7 @@
 use super::connection::Context;
 use super::failure::Failure;
 use super::stream::Watch;
-use crate::{RenderError, ScrapeRequest};
+use crate::ScrapeRequest;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderValue};
@@ -90,9 +90,10 @@ async fn scrape(context: &Context, watch: &Watch, request: &Request<Incoming>, d
     let accept = joined(request.headers().get_all(header::ACCEPT));
     let accept_encoding = joined(request.headers().get_all(header::ACCEPT_ENCODING));
     let query = request.uri().query();
-    let scrape = context.exporter.scrape(
-        &ScrapeRequest::new().accept(accept.as_deref()).accept_encoding(accept_encoding.as_deref()).query(query),
-    );
+    let asked = ScrapeRequest::new().accept(accept.as_deref()).accept_encoding(accept_encoding.as_deref()).query(query);
+    let Ok(scrape) = context.exporter.scrape(&asked) else {
+        return plain(StatusCode::BAD_REQUEST, "there is no such profile\n");
+    };
     let render = async {
         let turn = Arc::clone(&context.renderer).acquire_owned().await;
         tokio::task::spawn_blocking(move || {
@@ -113,7 +114,7 @@ async fn scrape(context: &Context, watch: &Watch, request: &Request<Incoming>, d
             }
             return response;
         }
-        Ok(Ok(Err(error @ RenderError::TooLarge { .. }))) => {
+        Ok(Ok(Err(error))) => {
             log::error!("a scrape has failed: {error}");
             let response = plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics are larger than they may be\n");
             (Failure::TooLarge, response)

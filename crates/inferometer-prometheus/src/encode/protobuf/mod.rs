@@ -88,16 +88,13 @@ mod timestamp {
 const BRIDGED: i32 = 2;
 
 /// Writes protobuf.
-#[derive(Debug, Default)]
-pub(crate) struct Protobuf {
-    /// Where the family that is being written has its length.
-    start: usize,
-}
+#[derive(Debug)]
+pub(crate) struct Protobuf;
 
 impl Dialect for Protobuf {
-    fn names(&self, head: &Head) -> Vec<String> {
+    fn names(&self, head: &Head) -> Option<Vec<String>> {
         let suffixes: &[&str] = if head.shape == Shape::Histogram { &["", "_bucket", "_sum", "_count"] } else { &[""] };
-        suffixes.iter().map(|suffix| format!("{}{suffix}", head.name)).collect()
+        Some(suffixes.iter().map(|suffix| format!("{}{suffix}", head.name)).collect())
     }
 
     fn header(&self, head: &Head, out: &mut Vec<u8>) {
@@ -118,17 +115,17 @@ impl Dialect for Protobuf {
         bucket::UPPER_BOUND.double(out, bound);
     }
 
-    fn series(&self, _: &Head, labels: &impl Labels, out: &mut Vec<u8>) -> PartEnds {
+    fn series(&self, _: &Head, labels: &(impl Labels + ?Sized), out: &mut Vec<u8>) -> PartEnds {
         labels.each(&mut |name, value| push_label(out, metric::LABEL, name, value));
         PartEnds { line: out.len(), sum: out.len(), count: out.len() }
     }
 
-    fn begin_family(&mut self, family: &FamilyText, out: &mut Vec<u8>) {
-        self.start = open(out);
+    fn begin_family(&self, family: &FamilyText, out: &mut Vec<u8>) {
+        open(out);
         out.extend_from_slice(&family.header);
     }
 
-    fn sample(&mut self, family: &FamilyText, lines: Lines<'_>, sample: Sample<'_>, out: &mut Vec<u8>, _: usize) {
+    fn sample(&self, family: &FamilyText, lines: Lines<'_>, sample: Sample<'_>, out: &mut Vec<u8>, _: usize) {
         let Some(head) = family.head() else { return };
         family::METRIC.nested(out, |out| {
             out.extend_from_slice(lines.line);
@@ -154,16 +151,14 @@ impl Dialect for Protobuf {
         });
     }
 
-    fn end_family(&mut self, family: &FamilyText, out: &mut Vec<u8>) {
+    fn end_family(&self, family: &FamilyText, start: usize, out: &mut Vec<u8>) {
         if let Some(unit) = family.head().and_then(|head| head.unit)
             && !unit.as_str().is_empty()
         {
             family::UNIT.bytes(out, unit.as_str().as_bytes());
         }
-        close(out, self.start);
+        close(out, start);
     }
-
-    fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
 fn push_label(out: &mut Vec<u8>, field: Field, name: &str, value: &str) {

@@ -20,9 +20,9 @@ pub(crate) struct OpenMetrics {
 }
 
 impl Dialect for Text {
-    fn names(&self, head: &Head) -> Vec<String> {
+    fn names(&self, head: &Head) -> Option<Vec<String>> {
         let suffixes: &[&str] = if head.shape == Shape::Histogram { &["", "_bucket", "_sum", "_count"] } else { &[""] };
-        suffixes.iter().map(|suffix| format!("{}{suffix}", head.name)).collect()
+        Some(suffixes.iter().map(|suffix| format!("{}{suffix}", head.name)).collect())
     }
 
     fn header(&self, head: &Head, out: &mut Vec<u8>) {
@@ -40,34 +40,27 @@ impl Dialect for Text {
         push_bound(out, bound);
     }
 
-    fn series(&self, head: &Head, labels: &impl Labels, out: &mut Vec<u8>) -> PartEnds {
+    fn series(&self, head: &Head, labels: &(impl Labels + ?Sized), out: &mut Vec<u8>) -> PartEnds {
         push_series(out, &head.name, "", head.shape, labels)
     }
 
-    fn begin_family(&mut self, family: &FamilyText, out: &mut Vec<u8>) {
-        out.extend_from_slice(&family.header);
-    }
-
-    fn sample(&mut self, family: &FamilyText, lines: Lines<'_>, sample: Sample<'_>, out: &mut Vec<u8>, limit: usize) {
+    fn sample(&self, family: &FamilyText, lines: Lines<'_>, sample: Sample<'_>, out: &mut Vec<u8>, limit: usize) {
         match sample.value {
             Value::Histogram(buckets) => push_histogram(out, limit, family, lines, buckets, |_, _| {}),
             value => push_value(out, lines, value),
         }
     }
-
-    fn end_family(&mut self, _: &FamilyText, _: &mut Vec<u8>) {}
-
-    fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
 impl Dialect for OpenMetrics {
-    fn names(&self, head: &Head) -> Vec<String> {
+    fn names(&self, head: &Head) -> Option<Vec<String>> {
         let suffixes: &[&str] = match head.shape {
             Shape::Counter => &["", "_total", "_created"],
             Shape::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
             Shape::Gauge | Shape::Unknown => &[""],
         };
-        suffixes.iter().map(|suffix| format!("{}{suffix}", family_name(head))).collect()
+        let has_name = head.shape != Shape::Counter || !head.name_is_fixed || head.name.ends_with("_total");
+        has_name.then(|| suffixes.iter().map(|suffix| format!("{}{suffix}", family_name(head))).collect())
     }
 
     fn header(&self, head: &Head, out: &mut Vec<u8>) {
@@ -91,16 +84,12 @@ impl Dialect for OpenMetrics {
         push_bound(out, bound);
     }
 
-    fn series(&self, head: &Head, labels: &impl Labels, out: &mut Vec<u8>) -> PartEnds {
+    fn series(&self, head: &Head, labels: &(impl Labels + ?Sized), out: &mut Vec<u8>) -> PartEnds {
         let suffix = if head.shape == Shape::Counter { "_total" } else { "" };
         push_series(out, family_name(head), suffix, head.shape, labels)
     }
 
-    fn begin_family(&mut self, family: &FamilyText, out: &mut Vec<u8>) {
-        out.extend_from_slice(&family.header);
-    }
-
-    fn sample(&mut self, family: &FamilyText, lines: Lines<'_>, sample: Sample<'_>, out: &mut Vec<u8>, limit: usize) {
+    fn sample(&self, family: &FamilyText, lines: Lines<'_>, sample: Sample<'_>, out: &mut Vec<u8>, limit: usize) {
         // What is between the name with its suffix and the number.
         let (line, suffix) = match sample.value {
             Value::Histogram(buckets) => {
@@ -133,9 +122,7 @@ impl Dialect for OpenMetrics {
         }
     }
 
-    fn end_family(&mut self, _: &FamilyText, _: &mut Vec<u8>) {}
-
-    fn end(&mut self, out: &mut Vec<u8>) {
+    fn end(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"# EOF\n");
     }
 }
@@ -164,7 +151,13 @@ fn push_bound(out: &mut Vec<u8>, bound: f64) {
     out.extend_from_slice(b"\"} ");
 }
 
-fn push_series(text: &mut Vec<u8>, name: &str, suffix: &str, shape: Shape, labels: &impl Labels) -> PartEnds {
+fn push_series(
+    text: &mut Vec<u8>,
+    name: &str,
+    suffix: &str,
+    shape: Shape,
+    labels: &(impl Labels + ?Sized),
+) -> PartEnds {
     if shape != Shape::Histogram {
         push_line(text, name, suffix, labels);
         return PartEnds { line: text.len(), sum: text.len(), count: text.len() };
@@ -183,7 +176,7 @@ fn push_series(text: &mut Vec<u8>, name: &str, suffix: &str, shape: Shape, label
 }
 
 /// Appends a line up to its number.
-fn push_line(text: &mut Vec<u8>, name: &str, suffix: &str, labels: &impl Labels) {
+fn push_line(text: &mut Vec<u8>, name: &str, suffix: &str, labels: &(impl Labels + ?Sized)) {
     text.extend_from_slice(name.as_bytes());
     text.extend_from_slice(suffix.as_bytes());
     let brace = text.len();
@@ -197,7 +190,7 @@ fn push_line(text: &mut Vec<u8>, name: &str, suffix: &str, labels: &impl Labels)
 }
 
 /// Appends the labels without braces, and says whether there are any.
-fn push_labels(text: &mut Vec<u8>, labels: &impl Labels) -> bool {
+fn push_labels(text: &mut Vec<u8>, labels: &(impl Labels + ?Sized)) -> bool {
     let mut any = false;
     labels.each(&mut |name, value| {
         if any {
