@@ -64,22 +64,31 @@ fn root_prefix() -> Option<Vec<&'static str>> {
     sudo.status.success().then(|| vec!["sudo", "-n"])
 }
 
-/// gungraun's runner, in the version that the benches ask for: the two refuse to work together otherwise. It goes
-/// below the target directory, and its own speed does not matter, so it is compiled the quick way.
+/// gungraun's runner, in the version that the benches ask for: the two refuse to work together otherwise.
 pub(crate) fn gungraun_runner(workspace: &Workspace) -> Result<PathBuf> {
     let lock = fs::read_to_string(workspace.path("Cargo.lock")).context("cannot read Cargo.lock")?;
     let version = locked_version(&lock, "gungraun").context("Cargo.lock names no gungraun: do the benches use it?")?;
+    from_crates("gungraun-runner", version, workspace)
+}
+
+/// Cargo's command for libFuzzer.
+pub(crate) fn cargo_fuzz(workspace: &Workspace) -> Result<PathBuf> {
+    from_crates("cargo-fuzz", "0.13.2", workspace)
+}
+
+/// A program from the crates' registry. It goes below the target directory, and its own speed does not matter, so it is
+/// compiled the quick way. Gives back the directory that it is in.
+fn from_crates(program: &str, version: &str, workspace: &Workspace) -> Result<PathBuf> {
     let tools = workspace.target("tools");
     let bin = tools.join("bin");
-    let runner = bin.join("gungraun-runner");
-    let installed = Command::new(&runner).arg("--version").output().ok();
+    let installed = Command::new(bin.join(program)).arg("--version").output().ok();
     let installed = installed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     if installed.is_some_and(|text| text.split_whitespace().any(|word| word == version)) {
         return Ok(bin);
     }
     let mut command = workspace.cargo(Build::Plain);
     command
-        .args(["install", "gungraun-runner", "--locked", "--force", "--version"])
+        .args(["install", program, "--locked", "--force", "--version"])
         .arg(format!("={version}"))
         .arg("--root")
         .arg(&tools)
@@ -88,7 +97,7 @@ pub(crate) fn gungraun_runner(workspace: &Workspace) -> Result<PathBuf> {
         .env("CARGO_PROFILE_RELEASE_LTO", "false")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "0");
-    println!("installing gungraun-runner {version}");
+    println!("installing {program} {version}");
     let status = command.status().with_context(|| format!("cannot run `{}`", display(&command)))?;
     anyhow::ensure!(status.success(), "`{}` failed ({status})", display(&command));
     Ok(bin)
@@ -121,6 +130,11 @@ pub(crate) fn path_with(directory: &Path) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let all = std::iter::once(directory.to_owned()).chain(std::env::split_paths(&path));
     std::env::join_paths(all).with_context(|| format!("{} cannot stand in PATH", directory.display()))
+}
+
+/// Whether there is such a program.
+pub(crate) fn has(program: &str) -> bool {
+    on_path(program).is_some()
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {

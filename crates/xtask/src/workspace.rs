@@ -22,6 +22,8 @@ pub(crate) enum Build {
     ThreadSanitizer,
     /// The same, with a memory ordering weakened, which the sanitizer must notice.
     ThreadSanitizerControl,
+    /// For the fuzzer, which sets the flags itself.
+    Fuzz,
 }
 
 impl Build {
@@ -34,13 +36,14 @@ impl Build {
             Self::Loom => "loom",
             Self::ThreadSanitizer => "tsan",
             Self::ThreadSanitizerControl => "tsan-control",
+            Self::Fuzz => "fuzz",
         }
     }
 
     /// What goes into RUSTFLAGS.
     fn flags(self) -> &'static str {
         match self {
-            Self::Plain => "",
+            Self::Plain | Self::Fuzz => "",
             Self::Native => "-C target-cpu=native",
             Self::Off => "--cfg inferometer_off",
             Self::Loom => "--cfg loom",
@@ -141,6 +144,7 @@ mod tests {
             Build::Loom,
             Build::ThreadSanitizer,
             Build::ThreadSanitizerControl,
+            Build::Fuzz,
         ];
         let workspace = Workspace::find().expect("this test runs in the workspace");
         let mut directories: Vec<_> = builds.iter().map(|&build| workspace.target_of(build)).collect();

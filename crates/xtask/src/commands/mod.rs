@@ -2,6 +2,7 @@
 
 mod bench;
 mod engine;
+mod fuzz;
 mod release;
 mod soak;
 mod test;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     ReleaseCheck(release::Args),
     /// Run the conservation tests for a long time.
     Soak(soak::Args),
+    /// Run the fuzz targets for a long time.
+    Fuzz(fuzz::Args),
 }
 
 impl Command {
@@ -51,6 +54,7 @@ impl Command {
             Self::Inference(args) => bench::inference(workspace, &args),
             Self::ReleaseCheck(args) => release::run(workspace, &args),
             Self::Soak(args) => soak::run(workspace, &args),
+            Self::Fuzz(args) => fuzz::run(workspace, &args),
         }
     }
 }

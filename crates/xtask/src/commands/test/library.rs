@@ -3,7 +3,8 @@
 use anyhow::{Result, ensure};
 
 use super::counted;
-use crate::commands::bench;
+use crate::commands::{bench, fuzz};
+use crate::install;
 use crate::log::Log;
 use crate::report::Outcome;
 use crate::workspace::{Build, Workspace};
@@ -107,6 +108,23 @@ pub(super) fn thread_sanitizer(workspace: &Workspace, log: &mut Log) -> Result<O
         Outcome::Passed(note) => Outcome::Passed(format!("{note}, and a race made on purpose is noticed")),
         skipped @ Outcome::Skipped(_) => skipped,
     })
+}
+
+/// Each target for a short while; `cargo xtask fuzz` does it for long.
+pub(super) fn fuzzing(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    const SECONDS: u64 = 30;
+    if !install::has("c++") {
+        return Ok(Outcome::Skipped("the fuzzer is C++, and there is no compiler for it".to_owned()));
+    }
+    let mut runs = Vec::new();
+    for target in fuzz::TARGETS {
+        let output = log.run(&mut fuzz::command(workspace, target, SECONDS)?)?;
+        let units = output.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+        let units: u64 = units.and_then(|units| units.trim().parse().ok()).unwrap_or(0);
+        ensure!(units > 1_000, "the target `{target}` ran {units} times only");
+        runs.push(format!("{target} {units}"));
+    }
+    Ok(Outcome::Passed(format!("{SECONDS} s each without a finding; inputs: {}", runs.join(", "))))
 }
 
 /// As the engine is built: one of the benches runs it, and its model's code is compiled once.

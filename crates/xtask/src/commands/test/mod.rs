@@ -50,6 +50,7 @@ const STAGES: &[(&str, When, Run)] = &[
     ("judges of the formats", When::Full, end_to_end::judges),
     ("models under loom", When::Full, library::loom),
     ("ThreadSanitizer", When::Full, library::thread_sanitizer),
+    ("fuzzing", When::Full, library::fuzzing),
     ("engine", When::Full, end_to_end::engine),
     ("tests of the engine", When::Full, end_to_end::engine_tests),
     ("end to end", When::Full, end_to_end::engine_over_http),
