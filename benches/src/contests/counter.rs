@@ -6,6 +6,8 @@ use crate::library::{
 use crate::timing::Contestant;
 use crate::workload::{ONE, count};
 use ::nm::{Event, MetricsPusher, Pull, Push};
+use inferometer::Registry;
+use inferometer::facade::Recorder;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -29,6 +31,21 @@ fn metrics_call_site(n: u64) {
     for _ in 0..n {
         metrics::counter!("bench_call_site_total", "model_name" => "llama", "status" => "ok").increment(1);
     }
+}
+
+/// A recorder of ours behind the macros of `metrics`.
+pub fn facade() -> &'static Recorder {
+    Box::leak(Box::new(Recorder::new(Box::leak(Box::new(Registry::new())))))
+}
+
+fn facade_handle() -> &'static metrics::Counter {
+    let make = || metrics::counter!("bench_facade_total", "model_name" => "llama", "status" => "ok");
+    black_box(Box::leak(Box::new(metrics::with_local_recorder(facade(), make))))
+}
+
+#[inline(never)]
+fn by_facade_handle(counter: &metrics::Counter, n: u64) {
+    (0..n).for_each(|_| counter.increment(1));
 }
 
 #[inline(never)]
@@ -63,6 +80,7 @@ pub fn handle<L: Library>(name: &str) -> Contestant<'static> {
 /// All ways.
 pub fn contestants() -> Vec<Contestant<'static>> {
     let recorder = Exporter::registry();
+    let (facade, behind) = (facade(), facade_handle());
     let (pull, pusher) = (nm::pull(nm::Of::Nothing), MetricsPusher::new());
     let push = nm::push(nm::Of::Nothing, &pusher);
     let cell: &'static AtomicU64 = black_box(Box::leak(Box::default()));
@@ -80,5 +98,12 @@ pub fn contestants() -> Vec<Contestant<'static>> {
         Contestant::new("nm, pull", move |n| pulled(black_box(&pull), n)),
         Contestant::with_upkeep("nm, push", move |n| pushed(black_box(&push), n), move || pusher.push()),
         handle::<Ours>("inferometer, handle"),
+        Contestant::new("inferometer behind metrics, handle", move |n| by_facade_handle(behind, n)),
+        Contestant::new("inferometer behind metrics::counter!, literal", move |n| {
+            metrics::with_local_recorder(facade, || metrics_call_site(n));
+        }),
     ]
 }
+
+/// How many of them, at the end, are other ways of ours.
+pub const OTHER_WAYS: usize = 3;

@@ -10,6 +10,7 @@ use ::hdrhistogram::sync::Recorder;
 use ::nm::{Event, MetricsPusher, Pull, Push};
 use inferometer::{Histogram, metric};
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Durations of the histogram benches.
@@ -132,6 +133,8 @@ pub fn run_time(nanos: &[u64]) -> Vec<Contestant<'static>> {
     let floats: Histogram<f64> = registry
         .histogram_with_buckets("bench_float_seconds", &[], &inferometer::Buckets::classic_from(BOUNDS))
         .expect("a valid histogram");
+    let behind = metrics::Histogram::from_arc(Arc::new(floats.handle()));
+    let for_behind = times::<Exporter>(nanos);
     let (nanos_table, values) = (nanos.to_vec(), nanos.to_vec());
     let (times, more_times) = (times::<Ours>(nanos), times::<Ours>(nanos));
     let seconds: Vec<f64> = nanos.iter().map(|&nanos| nanos as f64 / 1e9).collect();
@@ -143,5 +146,6 @@ pub fn run_time(nanos: &[u64]) -> Vec<Contestant<'static>> {
         Contestant::new("record_slice, a value", move |n| observe_slice(black_box(&slice), &more_times, n)),
         Contestant::new("u64", move |n| observe_integers(black_box(&integers), &values, n)),
         Contestant::new("f64", move |n| observe_floats(black_box(&floats), &seconds, n)),
+        Contestant::new("f64 behind metrics", move |n| observe::<Exporter>(black_box(&behind), &for_behind, n)),
     ]
 }

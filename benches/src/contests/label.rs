@@ -1,5 +1,6 @@
 //! Counters that are found by labels whose values are known at run time only.
 
+use super::counter::facade;
 use crate::library::{Exporter, Library};
 use crate::timing::Contestant;
 use ::prometheus::{IntCounterVec, Opts};
@@ -115,7 +116,8 @@ pub fn contestants() -> Vec<Contestant<'static>> {
     let models = models();
     let statuses = black_box(std::array::from_fn(|i| [Status::Ok, Status::Error, Status::Cancelled][i % 3]));
     let shared: Arc<str> = model().into();
-    let recorder = Exporter::registry();
+    let shared_too = Arc::clone(&shared);
+    let (recorder, facade) = (Exporter::registry(), facade());
     let prometheus =
         IntCounterVec::new(Opts::new("bench_label_total", "Help."), &["model_name"]).expect("a valid family");
     let client = ClientFamily::default();
@@ -130,5 +132,8 @@ pub fn contestants() -> Vec<Contestant<'static>> {
         Contestant::new("Family::get", move |n| by_family(&for_family, n)),
         Contestant::new("eight values in turn", move |n| in_turn(&models, n)),
         Contestant::new("two closed labels", move |n| by_enum(&statuses, n)),
+        Contestant::new("behind metrics::counter!", move |n| {
+            metrics::with_local_recorder(facade, || by_metrics(&shared_too, n));
+        }),
     ]
 }

@@ -78,6 +78,11 @@
 //! the trace of a request that was slow. With the feature `tracing`, `record_with_current_span` takes them from the
 //! current OpenTelemetry or `tracing` span.
 //!
+//! # The `metrics` facade
+//!
+//! With the feature `metrics` the module `facade` has a recorder for the crate `metrics`: what other crates record
+//! through that facade lands in a registry of this one.
+//!
 //! # What it says about itself
 //!
 //! The global registry has these of the crate's own, over all registries of the process:
@@ -120,6 +125,8 @@
 pub mod __private;
 #[cfg(not(loom))]
 mod clock;
+#[cfg(all(feature = "metrics", not(loom)))]
+pub mod facade;
 #[cfg(not(loom))]
 mod grid;
 #[cfg(not(loom))]

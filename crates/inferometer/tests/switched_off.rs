@@ -53,6 +53,13 @@ fn nothing_is_recorded() {
     gauge!("gauge", "a" => &name).set(1);
     histogram!("histogram").record(1);
     describe_counter!("literal_total", "Not kept.");
+    #[cfg(feature = "metrics")]
+    metrics::with_local_recorder(&inferometer::facade::Recorder::global(), || {
+        metrics::counter!("literal_of_the_facade").increment(1);
+        metrics::gauge!("literal_of_the_facade_too").set(1);
+        metrics::histogram!("literal_count").record_many(1, 2);
+        metrics::describe_gauge!("literal_of_the_facade", "Not kept.");
+    });
 
     let (global, own) = (Registry::global().snapshot(), registry.snapshot());
     assert_eq!(global.counter("counter_total", &[]), Some(0), "declared metrics are exposed all the same");

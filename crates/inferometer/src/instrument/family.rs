@@ -88,7 +88,7 @@ impl<L: LabelSet, I: Instrument> Family<L, I> {
         labels.visit_open(|text| wanted.push(text));
         let wanted = SliceLabels(&wanted);
         let same = |series: &Series| {
-            let (own, wanted): (&dyn crate::label::Labels, &dyn crate::label::Labels) = (&series.labels, &wanted);
+            let (own, wanted): (&dyn crate::label::Labels, &dyn crate::label::Labels) = (&series.texts, &wanted);
             own == wanted
         };
         let removed = core.family.remove_where(same) > 0;

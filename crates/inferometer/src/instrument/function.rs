@@ -1,7 +1,7 @@
 //! Values that are computed when they are read.
 
 use crate::grid::Domain;
-use crate::registry::{Kind, RegisterError, Registry, Request, RequestLabels, SliceLabels};
+use crate::registry::{ForeignLabel, Kind, RegisterError, Registry, Request, RequestLabels, SliceLabels};
 
 /// Registers a gauge of the global registry whose value is read at each scrape. See [`Registry::gauge_fn`].
 ///
@@ -75,8 +75,7 @@ impl Registry {
             max_series: None,
             sampling: None,
         })?;
-        let value_of = |name: &str| labels.iter().find(|&&(own, _)| own == name).map_or("", |&(_, value)| value);
-        let values: Vec<&str> = family.labels.iter().map(|label| value_of(&label.name)).collect();
-        family.create_function(&SliceLabels(&values), value)
+        let labels: Vec<_> = labels.iter().map(|&(name, value)| ForeignLabel::own(name, value)).collect();
+        family.create_function(&SliceLabels(&family.key(&labels)?), value)
     }
 }

@@ -31,7 +31,9 @@ pub use timer::{Timed, Timer};
 pub use up_down_counter::UpDownCounter;
 
 use crate::grid::{Buckets, Domain};
-use crate::registry::{Declaration, Kind, RegisterError, Registry, Request, RequestLabels, Series, SliceLabels};
+use crate::registry::{
+    Declaration, ForeignLabel, Kind, RegisterError, Registry, Request, RequestLabels, Series, SliceLabels,
+};
 use crate::storage::Slot;
 use std::sync::Arc;
 
@@ -91,9 +93,8 @@ impl Declaration {
             max_series: self.max_series,
             sampling: self.sampling,
         })?;
-        let value = |name: &str| self.labels.iter().find(|&&(own, _)| own == name).map_or("", |&(_, value)| value);
-        let values: Vec<&str> = family.labels.iter().map(|label| value(&label.name)).collect();
-        family.get_or_create(&SliceLabels(&values))
+        let labels: Vec<_> = self.labels.iter().map(|&(name, value)| ForeignLabel::own(name, value)).collect();
+        family.get_or_create(&SliceLabels(&family.key(&labels)?))
     }
 }
 
@@ -178,13 +179,11 @@ impl Registry {
             max_series: None,
             sampling: None,
         })?;
-        if family.labels.iter().zip(names).all(|(label, name)| label.name == *name) {
+        if !family.has_own_names && family.labels.iter().zip(names).all(|(label, name)| label.name == *name) {
             return family.get_or_create(&SliceLabels(values));
         }
-        // The same labels in another order.
-        let place = |name: &str| names.iter().position(|own| *own == name).unwrap_or(0);
-        let ordered: Vec<&str> = family.labels.iter().map(|label| values[place(&label.name)]).collect();
-        family.get_or_create(&SliceLabels(&ordered))
+        let labels: Vec<_> = names.iter().zip(values).map(|(&name, &value)| ForeignLabel::own(name, value)).collect();
+        family.get_or_create(&SliceLabels(&family.key(&labels)?))
     }
 }
 

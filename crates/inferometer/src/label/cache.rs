@@ -119,6 +119,12 @@ pub(crate) fn invalidate() {
     GENERATION.fetch_add(1, Release);
 }
 
+/// What [`invalidate`] moves, for caches of other things that hold series.
+#[cfg(feature = "metrics")]
+pub(crate) fn generation() -> u64 {
+    GENERATION.load(Acquire)
+}
+
 /// The series for these texts, found in this thread's cache or by `resolve`, which is asked on a miss.
 #[inline(always)]
 pub(crate) fn look_up<T: Texts + ?Sized>(tag: u32, texts: &T, resolve: impl FnOnce() -> Option<Arc<Series>>) -> Loan {

@@ -21,7 +21,7 @@ impl ByLabels {
     }
 
     pub(super) fn insert(&mut self, series: Arc<Series>) {
-        self.0.insert(Element { hash: hash(&series.labels), series });
+        self.0.insert(Element { hash: hash(&series.texts), series });
     }
 
     pub(super) fn remove(&mut self, labels: &dyn Labels) {
@@ -48,7 +48,7 @@ struct Element {
 
 impl<'a> Borrow<dyn Labels + 'a> for Element {
     fn borrow(&self) -> &(dyn Labels + 'a) {
-        &self.series.labels
+        &self.series.texts
     }
 }
 

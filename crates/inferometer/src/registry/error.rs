@@ -61,6 +61,15 @@ pub enum RegisterError {
         /// The name that is registered.
         registered: String,
     },
+    /// Another label of the metric becomes the same one when it is escaped.
+    LabelSameWhenEscaped {
+        /// The metric's name.
+        name: String,
+        /// The label that was refused.
+        label: String,
+        /// The label that is registered.
+        registered: String,
+    },
     /// The series exists already, and its values come from a function.
     Taken {
         /// The metric's name.
@@ -88,6 +97,9 @@ impl fmt::Display for RegisterError {
             Self::OtherHelp { name } => write!(f, "metric {name:?} is registered with another help text"),
             Self::SameWhenEscaped { name, registered } => {
                 write!(f, "metric {name:?} would be exposed under the same name as {registered:?}")
+            }
+            Self::LabelSameWhenEscaped { name, label, registered } => {
+                write!(f, "label {label:?} of metric {name:?} would be exposed under the same name as {registered:?}")
             }
             Self::Taken { name } => write!(f, "the series of metric {name:?} exists already"),
             Self::TooManySeries => f.write_str("the registry holds as many series as it may"),

@@ -32,6 +32,9 @@ pub(crate) struct Family {
     pub(crate) kind: Kind,
     pub(crate) description: OnceLock<Description>,
     pub(crate) labels: Box<[LabelName]>,
+    /// Whether each series has its label names with it, because they differ: then its texts are names and values in
+    /// turn, by name, and `labels` is empty.
+    pub(crate) has_own_names: bool,
     /// How many combinations the closed labels have: so many members has each series.
     pub(crate) width: usize,
     /// How many cells each member has.
@@ -131,6 +134,17 @@ pub(crate) struct Table {
     list: SeriesList,
     /// Whether there are removed series whose handles were still alive at the last look.
     removed: bool,
+    /// Of a family whose series have their own label names.
+    names: OwnNames,
+}
+
+/// The label names of a family whose series differ in them.
+#[derive(Debug, Default)]
+struct OwnNames {
+    /// As exposed, and as given.
+    known: Vec<(String, String)>,
+    /// Those that the series called `other` has.
+    other: Option<Vec<String>>,
 }
 
 /// Where the buckets of a histogram begin. Before them stand the sum, and what was counted in calls past one each.
@@ -144,6 +158,7 @@ pub(crate) struct Design {
     pub(crate) given_name: String,
     pub(crate) kind: Kind,
     pub(crate) labels: Box<[LabelName]>,
+    pub(crate) has_own_names: bool,
     pub(crate) width: usize,
     pub(crate) grid: Option<Arc<Grid>>,
     pub(crate) max_series: usize,
@@ -171,6 +186,7 @@ impl Family {
             kind: design.kind,
             description: OnceLock::new(),
             labels: design.labels,
+            has_own_names: design.has_own_names,
             width: design.width,
             stride,
             grid: design.grid,
@@ -244,6 +260,46 @@ impl Family {
         self.labels.iter().filter(|label| matches!(label.source, LabelSource::Open(_))).count()
     }
 
+    /// Whether series of this family have such a label.
+    pub(crate) fn has_label(&self, name: &str) -> bool {
+        self.labels.iter().any(|label| label.name == name)
+            || (self.has_own_names && self.table().names.known.iter().any(|(known, _)| known == name))
+    }
+
+    /// The texts that tell a series with these labels, all of them open, from others of the family. A label that is
+    /// missing is an empty one.
+    pub(crate) fn key<'a>(&self, labels: &[ForeignLabel<'a>]) -> Result<Vec<&'a str>, RegisterError> {
+        if !self.has_own_names {
+            // Its names are as they were given.
+            if let Some(label) = labels.iter().find(|label| label.given != label.name) {
+                return Err(self.same_when_escaped(label.given, label.name));
+            }
+            let value = |name: &str| labels.iter().find(|label| label.name == name).map_or("", |label| label.value);
+            return Ok(self.labels.iter().map(|label| value(&label.name)).collect());
+        }
+        let mut pairs: Vec<_> = labels.iter().filter(|label| !label.value.is_empty()).collect();
+        pairs.sort_unstable_by_key(|label| label.name);
+        let known = &mut self.table().names.known;
+        for label in &pairs {
+            match known.iter().find(|(name, _)| name == label.name) {
+                Some((_, given)) if given != label.given => return Err(self.same_when_escaped(label.given, given)),
+                Some(_) => {}
+                // Names without end would be worse than two of them that are taken for one.
+                None if known.len() >= self.max_series => {}
+                None => known.push((label.name.to_owned(), label.given.to_owned())),
+            }
+        }
+        Ok(pairs.into_iter().flat_map(|label| [label.name, label.value]).collect())
+    }
+
+    fn same_when_escaped(&self, label: &str, registered: &str) -> RegisterError {
+        RegisterError::LabelSameWhenEscaped {
+            name: self.given_name.clone(),
+            label: label.to_owned(),
+            registered: registered.to_owned(),
+        }
+    }
+
     pub(crate) fn table(&self) -> Held<'_, Table> {
         Held::by(&self.table)
     }
@@ -277,7 +333,7 @@ impl Family {
         // The limit of the whole registry is not worth a series' failure: what is past it goes to `other` as well.
         if (full || self.shared.room.load(Relaxed) == 0) && labels.len() > 0 {
             self.refused.fetch_add(1, Relaxed);
-            return self.other(&mut table, labels.len());
+            return self.other(&mut table, labels);
         }
         self.create(&mut table, labels, None)
     }
@@ -299,8 +355,16 @@ impl Family {
     }
 
     /// Where everything goes that is past the limit.
-    fn other(self: &Arc<Self>, table: &mut Table, labels: usize) -> Result<Arc<Series>, RegisterError> {
-        let texts = vec![OTHER; labels];
+    fn other(self: &Arc<Self>, table: &mut Table, labels: &dyn Labels) -> Result<Arc<Series>, RegisterError> {
+        let names: Vec<String>;
+        let texts = if self.has_own_names {
+            // Always the same ones: there must not be as many series called `other` as there are sets of names.
+            let own = || (0..labels.len()).step_by(2).map(|at| labels.get(at).to_owned()).collect();
+            names = table.names.other.get_or_insert_with(own).clone();
+            names.iter().flat_map(|name| [name, OTHER]).collect()
+        } else {
+            vec![OTHER; labels.len()]
+        };
         let key: &dyn Labels = &SliceLabels(&texts);
         if let Some(series) = table.by_labels.get(key) {
             series.restart_if_hidden();
@@ -390,9 +454,23 @@ impl Family {
     }
 
     fn drop_series(&self, table: &mut Table, series: &Arc<Series>) {
-        table.by_labels.remove(&series.labels);
+        table.by_labels.remove(&series.texts);
         table.list.remove(series);
         let _ = self.shared.room.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(1)));
+    }
+}
+
+/// A label that may have been given under another name than that which it is exposed under.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ForeignLabel<'a> {
+    pub(crate) given: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) value: &'a str,
+}
+
+impl<'a> ForeignLabel<'a> {
+    pub(crate) fn own(name: &'a str, value: &'a str) -> Self {
+        ForeignLabel { given: name, name, value }
     }
 }
 

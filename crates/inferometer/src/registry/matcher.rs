@@ -1,8 +1,10 @@
 //! Which buckets a histogram gets that was not declared with any: by its name.
 
+use super::name;
 use crate::grid::Buckets;
 
-/// Matches the names of metrics, for [`Registry::set_buckets`](crate::Registry::set_buckets).
+/// Matches the names of metrics, for [`Registry::set_buckets`](crate::Registry::set_buckets). The text may be that of
+/// the name as given or as exposed: `http.server` and `http_server` match the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Matcher {
@@ -23,6 +25,15 @@ impl Matcher {
         }
     }
 
+    /// The same for names as they are exposed.
+    fn escaped(self) -> Self {
+        match self {
+            Matcher::Full(text) => Matcher::Full(name::escape_piece(&text)),
+            Matcher::Prefix(text) => Matcher::Prefix(name::escape_piece(&text)),
+            Matcher::Suffix(text) => Matcher::Suffix(name::escape_piece(&text)),
+        }
+    }
+
     /// A full name goes before a prefix, a prefix before a suffix, and a longer text before a shorter one.
     fn rank(&self) -> (u8, usize) {
         match self {
@@ -40,6 +51,7 @@ pub(crate) struct BucketRules(Vec<(Matcher, Buckets)>);
 impl BucketRules {
     /// A rule for the same names replaces the one before it.
     pub(crate) fn set(&mut self, matcher: Matcher, buckets: Buckets) {
+        let matcher = matcher.escaped();
         self.0.retain(|(other, _)| *other != matcher);
         self.0.push((matcher, buckets));
     }

@@ -20,7 +20,9 @@ pub(crate) use account::{Calls, seconds as overhead_seconds};
 pub use declaration::{DECLARATIONS, Declaration, Declared};
 pub use error::RegisterError;
 pub(crate) use exemplars::{Kept, are_allowed};
-pub(crate) use family::{BUCKETS, EXCESS, Family, HelpText, LabelName, LabelSource, SliceLabels, new_tag};
+pub(crate) use family::{
+    BUCKETS, EXCESS, Family, ForeignLabel, HelpText, LabelName, LabelSource, SliceLabels, new_tag,
+};
 pub use matcher::Matcher;
 pub use name::NameError;
 pub(crate) use series::{Series, Store, Sum, Timed};
@@ -36,6 +38,7 @@ use account::Retired;
 use family::{Description, Design};
 use held::Held;
 use matcher::BucketRules;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Release};
@@ -118,7 +121,11 @@ impl Shared {
 pub(crate) struct Directory {
     by_name: HashMap<String, Arc<Family>>,
     list: Arc<Vec<Arc<Family>>>,
+    /// Of metrics that are not registered yet, by their names as given.
     descriptions: HashMap<String, Description>,
+    /// What the `metrics` facade was refused. It stands here because a fork holds this lock.
+    #[cfg(feature = "metrics")]
+    pub(crate) refused: Vec<RegisterError>,
     rules: BucketRules,
     pub(crate) scope: Arc<Scope>,
     /// The lock that orders scrapes, with the fork epoch that it belongs to: a child of a fork must not wait for a
@@ -153,6 +160,10 @@ pub(crate) enum RequestLabels<'a> {
     Open(&'a [&'a str]),
     /// Those of a label set.
     Set(Vec<LabelName>),
+    /// Those of a key of the `metrics` facade, as exposed. The series of one family may differ in them, and the family's
+    /// name follows the rules of the facade.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
+    Foreign(&'a [&'a str]),
 }
 
 impl Registry {
@@ -240,7 +251,7 @@ impl Registry {
         name::check_label_names(&names).map_err(refuse)?;
         let mut directory = self.directory();
         for family in directory.list.iter() {
-            if family.labels.iter().any(|label| names.contains(&label.name.as_str())) {
+            if names.iter().any(|name| family.has_label(name)) {
                 let error = NameError::DuplicateLabel;
                 return Err(RegisterError::Label { name: family.name.clone(), error });
             }
@@ -266,18 +277,34 @@ impl Registry {
     /// description stays.
     ///
     /// # Errors
-    /// When the name is not allowed or the unit contradicts it.
+    /// When the name is not allowed, when the unit contradicts it, or when it is exposed under the same name as another.
     pub fn describe(&self, name: &str, unit: Option<Unit>, help: &str) -> Result<(), RegisterError> {
         let refuse = |error| RegisterError::Name { name: name.to_owned(), error };
         name::check_metric_name(name).map_err(refuse)?;
         name::check_unit(name, unit).map_err(refuse)?;
-        let name = name::escape(name).into_owned();
-        let description = Description { help: help.to_owned(), unit: unit.or(Unit::from_name(&name)) };
+        self.describe_as(name, &name::escape(name), unit, help)
+    }
+
+    /// The same for a name of the `metrics` facade. A unit that is not the name's last word is not exposed.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn describe_foreign(&self, name: &str, unit: Option<Unit>, help: &str) -> Result<(), RegisterError> {
+        let refuse = |error| RegisterError::Name { name: name.to_owned(), error };
+        let exposed = name::foreign_metric_name(name).map_err(refuse)?;
+        let unit = unit.filter(|_| name::check_unit(&exposed, unit).is_ok());
+        self.describe_as(name, &exposed, unit, help)
+    }
+
+    fn describe_as(&self, name: &str, exposed: &str, unit: Option<Unit>, help: &str) -> Result<(), RegisterError> {
+        let description = Description { help: help.to_owned(), unit: unit.or(Unit::from_name(exposed)) };
         let mut directory = self.directory();
-        if let Some(family) = directory.by_name.get(&name) {
+        if let Some(family) = directory.by_name.get(exposed) {
+            if family.given_name != name {
+                let registered = family.given_name.clone();
+                return Err(RegisterError::SameWhenEscaped { name: name.to_owned(), registered });
+            }
             let _ = family.description.set(description); // the first stays
         } else {
-            directory.descriptions.entry(name).or_insert(description);
+            directory.descriptions.entry(name.to_owned()).or_insert(description);
         }
         self.changed();
         Ok(())
@@ -294,9 +321,8 @@ impl Registry {
         let families = self.families();
         let removed = families.iter().map(|family| {
             family.remove_where(|series| {
-                (0..family.width).all(|member| {
-                    labels.iter().all(|&(name, value)| family.label_value(series, member, name) == Some(value))
-                })
+                (0..family.width)
+                    .all(|member| labels.iter().all(|wanted| series.labels(member).any(|label| label == *wanted)))
             })
         });
         let removed = removed.sum();
@@ -342,14 +368,15 @@ impl Registry {
     /// The family that is asked for, made if need be.
     pub(crate) fn family(&self, request: &Request<'_>) -> Result<Arc<Family>, RegisterError> {
         let refuse = |error| RegisterError::Name { name: request.name.to_owned(), error };
-        name::check_metric_name(request.name).map_err(refuse)?;
-        name::check_unit(request.name, request.unit).map_err(refuse)?;
-        let exposed = name::escape(request.name);
+        let exposed = request.exposed_name().map_err(refuse)?;
         if [SERIES_DROPPED, BUDGET_INFEASIBLE].contains(&exposed.as_ref()) {
             return Err(RegisterError::Taken { name: request.name.to_owned() });
         }
         let mut directory = self.directory();
         if let Some(family) = directory.by_name.get(exposed.as_ref()) {
+            if family.has_own_names {
+                directory.check_labels(request)?;
+            }
             let described = family.description.get().is_some();
             let family = agree(family, request)?;
             if !described && family.description.get().is_some() {
@@ -357,13 +384,8 @@ impl Registry {
             }
             return Ok(family);
         }
+        directory.check_labels(request)?;
         let labels = request.labels.to_names();
-        let names: Vec<&str> = labels.iter().map(|label| label.name.as_str()).collect();
-        let refuse = |error| RegisterError::Label { name: request.name.to_owned(), error };
-        name::check_label_names(&names).map_err(refuse)?;
-        if directory.scope.labels.iter().any(|(name, _)| names.contains(&name.as_str())) {
-            return Err(refuse(NameError::DuplicateLabel));
-        }
         let grid = match request.kind {
             Kind::Histogram => {
                 let buckets = request.buckets.or(directory.rules.get(&exposed)).unwrap_or(&Buckets::DEFAULT);
@@ -379,13 +401,14 @@ impl Registry {
             given_name: request.name.to_owned(),
             kind: request.kind,
             labels,
+            has_own_names: matches!(request.labels, RequestLabels::Foreign(_)),
             width,
             grid,
             max_series: request.max_series.unwrap_or(Self::DEFAULT_MAX_SERIES_PER_FAMILY),
             sampling: request.sampling,
         };
         let family = Arc::new(Family::new(design, Arc::clone(&self.inner.shared)));
-        let described = directory.descriptions.remove(exposed.as_ref());
+        let described = directory.descriptions.remove(request.name);
         let own = (!request.help.is_empty() || request.unit.is_some())
             .then(|| Description { help: request.help.to_owned(), unit: request.unit.or(Unit::from_name(&exposed)) });
         if let Some(description) = own.or(described) {
@@ -395,6 +418,31 @@ impl Registry {
         Arc::make_mut(&mut directory.list).push(Arc::clone(&family));
         self.changed();
         Ok(family)
+    }
+}
+
+impl Request<'_> {
+    /// The name under which the family is exposed.
+    fn exposed_name(&self) -> Result<Cow<'_, str>, NameError> {
+        if let RequestLabels::Foreign(_) = self.labels {
+            return name::foreign_metric_name(self.name).map(Cow::Owned);
+        }
+        name::check_metric_name(self.name)?;
+        name::check_unit(self.name, self.unit)?;
+        Ok(name::escape(self.name))
+    }
+}
+
+impl Directory {
+    /// Whether these labels are allowed, beside those that all series of the registry have.
+    fn check_labels(&self, request: &Request<'_>) -> Result<(), RegisterError> {
+        let names = request.labels.names();
+        let refuse = |error| RegisterError::Label { name: request.name.to_owned(), error };
+        name::check_label_names(&names).map_err(refuse)?;
+        if self.scope.labels.iter().any(|(name, _)| names.contains(&name.as_str())) {
+            return Err(refuse(NameError::DuplicateLabel));
+        }
+        Ok(())
     }
 }
 
@@ -410,11 +458,16 @@ fn agree(family: &Arc<Family>, request: &Request<'_>) -> Result<Arc<Family>, Reg
     }
     let same_labels = match &request.labels {
         RequestLabels::Set(labels) => family.labels[..] == labels[..],
-        // In any order: the caller maps them.
+        // In any order: `Family::key` maps them.
+        RequestLabels::Open(_) | RequestLabels::Foreign(_) if family.has_own_names => true,
         RequestLabels::Open(names) => {
             family.open_labels() == family.labels.len()
                 && names.len() == family.labels.len()
                 && family.labels.iter().all(|label| names.contains(&label.name.as_str()))
+        }
+        // A label that is missing is an empty one.
+        RequestLabels::Foreign(names) => {
+            family.open_labels() == family.labels.len() && names.iter().all(|name| family.has_label(name))
         }
     };
     if !same_labels {
@@ -451,25 +504,6 @@ impl LabelName {
     }
 }
 
-impl Family {
-    /// The value of the label `name` of a member of a series.
-    pub(crate) fn label_value<'s>(&self, series: &'s Series, member: usize, name: &str) -> Option<&'s str> {
-        let label = self.labels.iter().find(|label| label.name == name)?;
-        Some(label.source.value(series, member))
-    }
-}
-
-impl LabelSource {
-    /// The value of this label in a member of a series.
-    pub(crate) fn value(self, series: &Series, member: usize) -> &str {
-        use crate::label::Labels as _;
-        match self {
-            LabelSource::Open(at) => series.labels.get(at),
-            LabelSource::Closed { step, size, field, text } => text(field, member / step % size),
-        }
-    }
-}
-
 impl RequestLabels<'_> {
     /// The labels of a label set.
     pub(crate) fn of_set<L: LabelSet>() -> Self {
@@ -492,9 +526,17 @@ impl RequestLabels<'_> {
         RequestLabels::Set(labels.collect())
     }
 
+    fn names(&self) -> Vec<&str> {
+        match self {
+            RequestLabels::Set(labels) => labels.iter().map(|label| label.name.as_str()).collect(),
+            RequestLabels::Open(names) | RequestLabels::Foreign(names) => names.to_vec(),
+        }
+    }
+
     fn to_names(&self) -> Box<[LabelName]> {
         match self {
             RequestLabels::Set(labels) => labels.clone().into(),
+            RequestLabels::Foreign(_) => Box::default(),
             RequestLabels::Open(names) => names
                 .iter()
                 .enumerate()

@@ -86,10 +86,14 @@ pub(crate) const fn check_metric_name(name: &str) -> Result<(), NameError> {
         }
         i += 1;
     }
-    if ends_with_word(bytes, bytes.len(), b"bucket")
-        || ends_with_word(bytes, bytes.len(), b"count")
-        || ends_with_word(bytes, bytes.len(), b"sum")
-        || ends_with_word(bytes, bytes.len(), b"created")
+    check_suffix(bytes)
+}
+
+const fn check_suffix(name: &[u8]) -> Result<(), NameError> {
+    if ends_with_word(name, name.len(), b"bucket")
+        || ends_with_word(name, name.len(), b"count")
+        || ends_with_word(name, name.len(), b"sum")
+        || ends_with_word(name, name.len(), b"created")
     {
         return Err(NameError::ReservedSuffix);
     }
@@ -194,6 +198,37 @@ pub(crate) fn escape(name: &str) -> Cow<'_, str> {
     if name.contains('.') { Cow::Owned(name.replace('.', "_")) } else { Cow::Borrowed(name) }
 }
 
+/// The name under which a metric of the `metrics` facade is exposed: whatever Prometheus does not allow in a name becomes
+/// an underscore, as in `metrics-exporter-prometheus`. Upper-case letters and colons stay, although our own names have
+/// none: the dashboards of who comes from there know them.
+pub(crate) fn foreign_metric_name(name: &str) -> Result<String, NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty);
+    }
+    let exposed = sanitize(name, is_of_a_metric_name);
+    check_suffix(exposed.as_bytes()).map(|()| exposed)
+}
+
+/// The same for a label.
+#[cfg_attr(not(feature = "metrics"), allow(dead_code))]
+pub(crate) fn foreign_label_name(name: &str) -> String {
+    sanitize(name, |c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn sanitize(name: &str, may_stay: impl Fn(char) -> bool) -> String {
+    let stays = |at, c: char| may_stay(c) && !(at == 0 && c.is_ascii_digit());
+    name.chars().enumerate().map(|(at, c)| if stays(at, c) { c } else { '_' }).collect()
+}
+
+/// The same for a piece of a metric's name.
+pub(crate) fn escape_piece(text: &str) -> String {
+    text.chars().map(|c| if is_of_a_metric_name(c) { c } else { '_' }).collect()
+}
+
+fn is_of_a_metric_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == ':'
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,6 +270,26 @@ mod tests {
         assert_eq!(check_label_pairs(&[("a", "1"), ("b", "1"), ("a", "2")]), Err(NameError::DuplicateLabel));
         assert_eq!(check_label_pairs(&[("a", "1"), ("0x", "1")]), Err(NameError::LeadingDigit));
         assert_eq!(check_label_pairs(&[("trace_id", "1"), ("_b", "1")]), Ok(()));
+    }
+
+    #[test]
+    fn foreign_names_become_what_metrics_exporter_prometheus_makes_of_them() {
+        for (given, exposed) in [
+            ("http.server.requests", "http_server_requests"),
+            ("time-in queue", "time_in_queue"),
+            ("vllm:numRequests", "vllm:numRequests"),
+            ("caf\u{e9}\u{1f600}", "caf__"),
+            ("1foobar", "_foobar"),
+            ("123", "_23"),
+            ("*", "_"),
+        ] {
+            assert_eq!(foreign_metric_name(given).as_deref(), Ok(exposed));
+        }
+        assert_eq!(foreign_metric_name(""), Err(NameError::Empty));
+        assert_eq!(foreign_metric_name("worker.count"), Err(NameError::ReservedSuffix));
+        for (given, exposed) in [("a.b", "a_b"), ("0x", "_x"), ("a:b", "a_b"), ("modelName", "modelName")] {
+            assert_eq!(foreign_label_name(given), exposed);
+        }
     }
 
     #[test]

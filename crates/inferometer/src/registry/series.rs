@@ -3,11 +3,11 @@
 use super::Kind;
 use super::account::Calls;
 use super::exemplars::{Exemplars, Kept, Observed};
-use super::family::Family;
+use super::family::{Family, LabelSource};
 use super::memory::{SERIES, SERIES_BYTES};
 use super::timing::{self, Timing};
 use crate::clock;
-use crate::label::Packed;
+use crate::label::{Labels as _, Packed};
 use crate::sampling::block::events_between;
 use crate::storage::{Baseline, Lease, OnceBox, POOL, Shape, Slot};
 use crate::sync::{Mutex, MutexGuard, lock};
@@ -23,7 +23,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// returns the cells.
 pub(crate) struct Series {
     pub(crate) family: Arc<Family>,
-    pub(crate) labels: Packed,
+    /// Its open labels' values, in the order of the family's names; where the series have names of their own, these too.
+    pub(crate) texts: Packed,
     pub(crate) store: Store,
     /// Of histograms.
     exemplars: Exemplars,
@@ -123,7 +124,7 @@ impl WideSum {
 }
 
 impl Series {
-    pub(crate) fn new(family: Arc<Family>, labels: Packed, store: Store, baseline: Baseline) -> Self {
+    pub(crate) fn new(family: Arc<Family>, texts: Packed, store: Store, baseline: Baseline) -> Self {
         let exemplars = Exemplars::new(if family.kind == Kind::Histogram { family.width } else { 0 });
         let eventful = !baseline.is_empty();
         let life = OnceBox::new();
@@ -132,7 +133,7 @@ impl Series {
         }
         let series = Series {
             family,
-            labels,
+            texts,
             store,
             exemplars,
             started: AtomicU64::new(now_millis()),
@@ -148,7 +149,7 @@ impl Series {
     /// How much memory it takes, but for its cells and exemplars.
     fn bytes(&self) -> usize {
         let gauges = if let Store::Gauges(gauges) = &self.store { size_of_val(&**gauges) } else { 0 };
-        size_of::<Self>() + self.labels.bytes() + gauges
+        size_of::<Self>() + self.texts.bytes() + gauges
     }
 
     /// The sampling, when sections are timed with this series.
@@ -199,6 +200,21 @@ impl Series {
 
     pub(crate) fn started(&self) -> SystemTime {
         UNIX_EPOCH + std::time::Duration::from_millis(self.started.load(Relaxed))
+    }
+
+    /// The names and values of the labels of a member.
+    pub(crate) fn labels(&self, member: usize) -> impl Iterator<Item = (&str, &str)> {
+        let own = if self.family.has_own_names { self.texts.len() / 2 } else { 0 };
+        let own = (0..own).map(|at| (self.texts.get(2 * at), self.texts.get(2 * at + 1)));
+        let family = self.family.labels.iter();
+        own.chain(family.map(move |label| (label.name.as_str(), self.label_value(label.source, member))))
+    }
+
+    fn label_value(&self, source: LabelSource, member: usize) -> &str {
+        match source {
+            LabelSource::Open(at) => self.texts.get(at),
+            LabelSource::Closed { step, size, field, text } => text(field, member / step % size),
+        }
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
@@ -420,9 +436,6 @@ impl Drop for Series {
 
 impl fmt::Debug for Series {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Series")
-            .field("family", &self.family.name)
-            .field("labels", &self.labels)
-            .finish_non_exhaustive()
+        f.debug_struct("Series").field("family", &self.family.name).field("texts", &self.texts).finish_non_exhaustive()
     }
 }

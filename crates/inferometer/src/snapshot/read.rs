@@ -129,9 +129,7 @@ impl<'a> SeriesView<'a> {
             LabelsOf::One(name, value) => (Some((name, value)), None),
         };
         let member = self.member;
-        let own = series.into_iter().flat_map(move |series| {
-            series.family.labels.iter().map(move |label| (label.name.as_str(), label.source.value(series, member)))
-        });
+        let own = series.into_iter().flat_map(move |series| series.labels(member));
         constant.chain(one).chain(own)
     }
 
@@ -487,8 +485,7 @@ fn visit_infeasible(families: &[Arc<Family>], scope: &Scope, generation: u64, vi
 
 /// A series as one writes it: `name{label="value"}`.
 fn name_of(series: &Arc<Series>, member: usize) -> String {
-    let labels = series.family.labels.iter();
-    let labels = labels.map(|label| format!("{}={:?}", label.name, label.source.value(series, member)));
+    let labels = series.labels(member).map(|(name, value)| format!("{name}={value:?}"));
     match labels.collect::<Vec<_>>().join(",") {
         none if none.is_empty() => series.family.name.clone(),
         labels => format!("{}{{{labels}}}", series.family.name),

@@ -32,7 +32,7 @@ pub(super) fn format(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
 pub(super) fn lints(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     log.run(workspace.cargo(Build::Plain).args(["clippy", "--all-targets", "--", "-D", "warnings"]))?;
     let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["clippy", "-p", "inferometer", "--features", "overhead,tracing", "--all-targets"]);
+    cargo.args(["clippy", "-p", "inferometer", "--features", "metrics,overhead,tracing", "--all-targets"]);
     log.run(cargo.args(["--", "-D", "warnings"]))?;
     Ok(passed("no warnings"))
 }
@@ -45,7 +45,7 @@ pub(super) fn lints_of_all(workspace: &Workspace, log: &mut Log) -> Result<Outco
 
 pub(super) fn docs(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["doc", "--no-deps", "--features", "inferometer/overhead"]).args(LIBRARIES);
+    cargo.args(["doc", "--no-deps", "--features", "inferometer/metrics,inferometer/overhead"]).args(LIBRARIES);
     log.run(cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(passed("no warnings"))
 }
@@ -54,8 +54,12 @@ pub(super) fn tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let mut output = log.run(workspace.cargo(Build::Plain).args(["test", "--no-fail-fast"]))?;
     // What comes with a feature that is off by default.
     let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["test", "-p", "inferometer", "--features", "overhead,tracing", "--lib"]);
-    output += &log.run(cargo.args(["--test", "allocation", "--test", "current_span"]))?;
+    cargo.args(["test", "-p", "inferometer", "--features", "metrics,overhead,tracing", "--lib"]);
+    cargo.args(["--test", "allocation", "--test", "current_span"]);
+    output +=
+        &log.run(cargo.args(["--test", "facade", "--test", "facade_allocation", "--test", "facade_installed"]))?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    output += &log.run(cargo.args(["test", "-p", "inferometer", "--features", "metrics", "--doc", "facade"]))?;
     // The end-to-end tests' own tools, and the programs in the README.
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--lib"]))?;
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--doc"]))?;
@@ -68,7 +72,8 @@ pub(super) fn tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
 pub(super) fn tests_off(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     log.run(workspace.cargo(Build::Off).arg("build").args(LIBRARIES))?;
     let mut cargo = workspace.cargo(Build::Off);
-    counted::outcome(&log.run(cargo.args(["test", "-p", "inferometer", "--test", "switched_off"]))?)
+    cargo.args(["test", "-p", "inferometer", "--features", "metrics", "--test", "switched_off"]);
+    counted::outcome(&log.run(&mut cargo)?)
 }
 
 pub(super) fn loom(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
