@@ -11,15 +11,16 @@ impl Format {
     /// A range like `*/*` counts for nothing: a server that lists it after the formats that it reads would take anything
     /// else for worse (and Prometheus 2.49 gives it a weight of 2).
     pub fn negotiate(accept: Option<&str>) -> Format {
-        negotiate(accept).format
+        negotiate(accept, Format::ALL).format
     }
 }
 
-/// The media type to answer with.
-pub(crate) fn negotiate(accept: Option<&str>) -> MediaType {
+/// The media type to answer with, of those in these formats or text 0.0.4.
+pub(crate) fn negotiate(accept: Option<&str>, formats: &[Format]) -> MediaType {
     let mut best = (MediaType { format: Format::Text, escaping: None }, 0.0);
     for entry in accept.unwrap_or_default().split(',') {
         if let Some((media_type, weight)) = media_type(entry)
+            && formats.contains(&media_type.format)
             // The first of equals.
             && weight > best.1
         {

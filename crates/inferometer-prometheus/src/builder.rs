@@ -1,10 +1,14 @@
 //! How an exporter is made.
 
+#[cfg(feature = "metrics-exporter")]
+use crate::alongside::Alongside;
 use crate::exporter::Exporter;
 use crate::namings::Namings;
 use crate::profile::Profile;
 use crate::renderer::Options;
 use inferometer::Registry;
+#[cfg(feature = "metrics-exporter")]
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::fmt;
 use std::time::Duration;
 
@@ -31,6 +35,8 @@ pub struct ExporterBuilder {
     options: Options,
     profiles: Vec<Profile>,
     exposed: Vec<String>,
+    #[cfg(feature = "metrics-exporter")]
+    alongside: Option<PrometheusHandle>,
 }
 
 /// What a client may take.
@@ -61,6 +67,8 @@ impl ExporterBuilder {
             options: Options::default(),
             profiles: Vec::new(),
             exposed: Vec::new(),
+            #[cfg(feature = "metrics-exporter")]
+            alongside: None,
         }
     }
 
@@ -170,6 +178,38 @@ impl ExporterBuilder {
         self
     }
 
+    /// Serves the metrics of `metrics-exporter-prometheus` with those of the registry, for an engine that has some there.
+    ///
+    /// Both are in text, and in protobuf with the feature `metrics-exporter-protobuf`, whose build wants `protoc`;
+    /// clients are offered no other formats. Where a family or one of its samples has the name of one of the registry's,
+    /// the registry's stays and the other is left out, since two of a name would cost the whole scrape. That is logged
+    /// once, and `inferometer_families_left_out` says how many they are.
+    ///
+    /// A scrape has `metrics-exporter-prometheus` render all it holds. Between scrapes its histograms keep every
+    /// observation unless the program calls `PrometheusHandle::run_upkeep` now and then.
+    ///
+    /// ```
+    /// use inferometer::Registry;
+    /// use inferometer_prometheus::Exporter;
+    /// use metrics_exporter_prometheus::PrometheusBuilder;
+    ///
+    /// let recorder = PrometheusBuilder::new().build_recorder();
+    /// metrics::with_local_recorder(&recorder, || metrics::counter!("old_requests").increment(2));
+    /// let registry = Registry::new();
+    /// registry.counter("new_requests_total", &[])?.increment(3);
+    ///
+    /// let exporter = Exporter::builder().registry(registry).alongside(recorder.handle()).build()?;
+    /// let body = exporter.render(None).body;
+    /// let text = std::str::from_utf8(&body)?;
+    /// assert!(text.contains("new_requests_total 3\n") && text.contains("old_requests 2\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "metrics-exporter")]
+    pub fn alongside(mut self, handle: PrometheusHandle) -> Self {
+        self.alongside = Some(handle);
+        self
+    }
+
     /// Makes the exporter.
     ///
     /// ```
@@ -193,7 +233,12 @@ impl ExporterBuilder {
         }
         let namings = Namings::new(self.profiles, &self.exposed)?;
         let registry = self.registry.unwrap_or_else(|| Registry::global().clone());
-        Ok(Exporter::new(registry, self.limits, namings, self.options))
+        #[cfg(feature = "metrics-exporter")]
+        let options =
+            Options { alongside: self.alongside.map(|handle| Alongside::new(handle, &registry)), ..self.options };
+        #[cfg(not(feature = "metrics-exporter"))]
+        let options = self.options;
+        Ok(Exporter::new(registry, self.limits, namings, options))
     }
 }
 

@@ -41,6 +41,8 @@ struct Shared {
     registry: Registry,
     limits: Limits,
     namings: Namings,
+    /// Those that a client can have.
+    formats: &'static [Format],
     renderer: Mutex<Renderer>,
     flight: SingleFlight<Asked, Result<Rendered, RenderError>>,
 }
@@ -64,8 +66,10 @@ impl Exporter {
     }
 
     pub(crate) fn new(registry: Registry, limits: Limits, namings: Namings, options: Options) -> Self {
+        let formats = options.formats();
         let renderer = Mutex::new(Renderer::new(namings.clone(), options));
-        Exporter { shared: Arc::new(Shared { registry, limits, namings, renderer, flight: SingleFlight::new() }) }
+        let flight = SingleFlight::new();
+        Exporter { shared: Arc::new(Shared { registry, limits, namings, formats, renderer, flight }) }
     }
 
     /// What the registry holds, in the format that suits the header `Accept` of a request; any header will do.
@@ -80,7 +84,7 @@ impl Exporter {
     /// ```
     pub fn render(&self, accept: Option<&str>) -> Rendered {
         self.answer(&ScrapeRequest::new().accept(accept)).unwrap_or_else(|_| {
-            let asked = Asked::all(negotiate(accept));
+            let asked = Asked::all(negotiate(accept, self.shared.formats));
             let mut body = Vec::new();
             // Without a limit there is no error.
             let _ = self.renderer().encode(&self.shared.registry, &asked, &mut body, usize::MAX);
@@ -127,7 +131,7 @@ impl Exporter {
 
     /// Asks for a scrape, which may share the result of any that begins from now on.
     pub(crate) fn scrape(&self, request: &ScrapeRequest<'_>) -> Result<Scrape, RenderError> {
-        let asked = Asked::new(request, &self.shared.namings)?;
+        let asked = Asked::new(request, &self.shared.namings, self.shared.formats)?;
         Ok(Scrape { exporter: self.clone(), ticket: self.shared.flight.ticket(asked) })
     }
 

@@ -24,6 +24,11 @@ pub enum Format {
     Protobuf,
 }
 
+impl Format {
+    pub(crate) const ALL: &'static [Format] =
+        &[Format::Text, Format::Text1, Format::OpenMetrics, Format::OpenMetrics0, Format::Protobuf];
+}
+
 /// How names that are not plain are written; all names here are, so it is only told to whom has asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Escaping {

@@ -12,6 +12,9 @@
 //! and a busy engine does not hold up a scrape. A program that has an HTTP server already can answer with
 //! [`Exporter::answer`] instead, and leave out the feature `http`, which is on by default.
 //!
+//! An engine that has metrics in `metrics-exporter-prometheus` can serve these from the same address, with the feature
+//! `metrics-exporter` and `ExporterBuilder::alongside`.
+//!
 //! # What requests can do
 //!
 //! A malicious request that reaches the server cannot cause more than additional load and failed scrapes, and the load
@@ -22,6 +25,8 @@
 //! proxy in front.
 
 mod accept;
+#[cfg(feature = "metrics-exporter")]
+mod alongside;
 mod builder;
 mod encode;
 mod exporter;

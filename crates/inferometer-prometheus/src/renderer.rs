@@ -1,6 +1,8 @@
 //! Bodies of scrapes, and the memory that they share.
 
 use crate::accept::Encoding;
+#[cfg(feature = "metrics-exporter")]
+use crate::alongside::Alongside;
 use crate::encode::{Encoder, OpenMetrics, PastLimit, Protobuf, Text};
 use crate::format::Format;
 use crate::namings::Namings;
@@ -18,6 +20,20 @@ use std::sync::Arc;
 pub(crate) struct Options {
     /// Whether OpenMetrics says when each series began.
     pub(crate) created_samples: bool,
+    /// What is served with the registry.
+    #[cfg(feature = "metrics-exporter")]
+    pub(crate) alongside: Option<Alongside>,
+}
+
+impl Options {
+    /// The formats that a client can have.
+    pub(crate) fn formats(&self) -> &'static [Format] {
+        #[cfg(feature = "metrics-exporter")]
+        if self.alongside.is_some() {
+            return Alongside::FORMATS;
+        }
+        Format::ALL
+    }
 }
 
 /// An encoder for each format, and the last body.
@@ -61,10 +77,25 @@ impl Renderer {
     ) -> Result<(), PastLimit> {
         let (names, naming) = (&asked.names, asked.naming);
         match asked.media_type.format {
-            Format::Text | Format::Text1 => self.text[naming].encode(registry, names, out, limit),
-            Format::OpenMetrics | Format::OpenMetrics0 => self.open_metrics[naming].encode(registry, names, out, limit),
-            Format::Protobuf => self.protobuf[naming].encode(registry, names, out, limit),
+            Format::Text | Format::Text1 => self.text[naming].encode(registry, names, out, limit)?,
+            Format::OpenMetrics | Format::OpenMetrics0 => {
+                self.open_metrics[naming].encode(registry, names, out, limit)?
+            }
+            Format::Protobuf => self.protobuf[naming].encode(registry, names, out, limit)?,
         }
+        #[cfg(feature = "metrics-exporter")]
+        if let Some(alongside) = &mut self.options.alongside {
+            match asked.media_type.format {
+                Format::Text | Format::Text1 => {
+                    alongside.text(names, |name| self.text[naming].takes(name), out, limit)?
+                }
+                #[cfg(feature = "metrics-exporter-protobuf")]
+                Format::Protobuf => alongside.protobuf(names, |name| self.protobuf[naming].takes(name), out, limit)?,
+                // Asked for by `Exporter::render_into`.
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn render(&mut self, registry: &Registry, asked: &Asked, limit: usize) -> Result<Rendered, RenderError> {

@@ -2,7 +2,7 @@
 
 use crate::accept::{self, Encoding};
 use crate::encode::Names;
-use crate::format::MediaType;
+use crate::format::{Format, MediaType};
 use crate::namings::Namings;
 use crate::rendered::RenderError;
 
@@ -71,8 +71,8 @@ impl Asked {
         Asked { media_type, encoding: Encoding::Identity, naming: 0, names: Names::default() }
     }
 
-    /// What a request asks of an exporter with these namings.
-    pub(crate) fn new(request: &ScrapeRequest<'_>, namings: &Namings) -> Result<Self, RenderError> {
+    /// What a request asks of an exporter with these namings and formats.
+    pub(crate) fn new(request: &ScrapeRequest<'_>, namings: &Namings, formats: &[Format]) -> Result<Self, RenderError> {
         let (mut names, mut profile): (Option<Vec<String>>, _) = (None, None);
         for (key, value) in form_urlencoded::parse(request.query.unwrap_or_default().as_bytes()) {
             match &*key {
@@ -82,7 +82,7 @@ impl Asked {
             }
         }
         Ok(Asked {
-            media_type: accept::negotiate(request.accept),
+            media_type: accept::negotiate(request.accept, formats),
             encoding: accept::encoding(request.accept_encoding),
             naming: namings.place(profile.as_deref()).ok_or(RenderError::NoSuchProfile)?,
             names: names.map_or_else(Names::default, Names::only),

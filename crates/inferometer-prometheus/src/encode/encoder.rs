@@ -64,6 +64,12 @@ impl<D: Dialect> Encoder<D> {
         if out.len() > limit { Err(PastLimit) } else { Ok(()) }
     }
 
+    /// Whether a family or a sample of the last scrape has this name.
+    #[cfg(feature = "metrics-exporter")]
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        self.taken.contains(name)
+    }
+
     #[cfg(test)]
     pub(super) fn cached_series(&self) -> usize {
         let series = self.parts.iter().map(|part| match part {

@@ -13,7 +13,7 @@ impl Names {
     }
 
     /// Whether the family is wanted. A counter also answers to its name without `_total`, as OpenMetrics calls it.
-    pub(super) fn want(&self, family: &str) -> bool {
+    pub(crate) fn want(&self, family: &str) -> bool {
         let named =
             |name: &str| self.0.as_ref().is_none_or(|names| names.binary_search_by(|n| (**n).cmp(name)).is_ok());
         named(family) || family.strip_suffix("_total").is_some_and(named)

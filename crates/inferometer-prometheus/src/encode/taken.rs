@@ -31,6 +31,11 @@ impl Taken {
         None
     }
 
+    #[cfg(feature = "metrics-exporter")]
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
     /// Gives the names of a family back.
     pub(super) fn release(&mut self, claim: &Claim) {
         for name in &claim.0 {

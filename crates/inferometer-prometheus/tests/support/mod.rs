@@ -93,7 +93,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Family>, String> {
             help = Some((name.to_owned(), unescape(text, false)?));
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let Some((name, kind)) = rest.split_once(' ') else { return refuse("a type without a name") };
-            if !["counter", "gauge", "histogram"].contains(&kind) {
+            if !["counter", "gauge", "histogram", "summary"].contains(&kind) {
                 return refuse("an unknown type");
             }
             if !is_name(name, true) || !names.insert(name.to_owned()) {
@@ -111,7 +111,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Family>, String> {
             let sample = parse_sample(line)?;
             let Some(family) = families.last_mut() else { return refuse("a sample before any type") };
             let suffix = sample.name.strip_prefix(family.name.as_str());
-            let suffixes: &[&str] = if family.kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+            let suffixes: &[&str] = match &*family.kind {
+                "histogram" => &["_bucket", "_sum", "_count"],
+                "summary" => &["", "_sum", "_count"],
+                _ => &[""],
+            };
             if !suffix.is_some_and(|suffix| suffixes.contains(&suffix)) {
                 return refuse("a sample of another family");
             }

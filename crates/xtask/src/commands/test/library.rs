@@ -1,6 +1,7 @@
 //! The stages of the library crates and of the benches.
 
 use anyhow::{Result, ensure};
+use std::process::Command;
 
 use super::counted;
 use crate::commands::{bench, fuzz};
@@ -34,7 +35,17 @@ pub(super) fn lints(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let mut cargo = workspace.cargo(Build::Plain);
     cargo.args(["clippy", "-p", "inferometer", "--features", "metrics,overhead,tracing", "--all-targets"]);
     log.run(cargo.args(["--", "-D", "warnings"]))?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["clippy", "-p", "inferometer-prometheus", "--features", metrics_exporter(), "--all-targets"]);
+    log.run(cargo.args(["--", "-D", "warnings"]))?;
     Ok(passed("no warnings"))
+}
+
+/// The feature for what is served alongside, in as many formats as can be built here.
+fn metrics_exporter() -> &'static str {
+    let protoc = std::env::var_os("PROTOC").unwrap_or_else(|| "protoc".into());
+    let is_there = Command::new(protoc).arg("--version").output().is_ok_and(|output| output.status.success());
+    if is_there { "metrics-exporter-protobuf" } else { "metrics-exporter" }
 }
 
 /// Of the engine, the benches and the end-to-end tests as well.
@@ -45,7 +56,14 @@ pub(super) fn lints_of_all(workspace: &Workspace, log: &mut Log) -> Result<Outco
 
 pub(super) fn docs(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["doc", "--no-deps", "--features", "inferometer/metrics,inferometer/overhead"]).args(LIBRARIES);
+    cargo
+        .args([
+            "doc",
+            "--no-deps",
+            "--features",
+            "inferometer/metrics,inferometer/overhead,inferometer-prometheus/metrics-exporter",
+        ])
+        .args(LIBRARIES);
     log.run(cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(passed("no warnings"))
 }
@@ -60,6 +78,12 @@ pub(super) fn tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
         &log.run(cargo.args(["--test", "facade", "--test", "facade_allocation", "--test", "facade_installed"]))?;
     let mut cargo = workspace.cargo(Build::Plain);
     output += &log.run(cargo.args(["test", "-p", "inferometer", "--features", "metrics", "--doc", "facade"]))?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["test", "-p", "inferometer-prometheus", "--features", metrics_exporter()]);
+    output += &log.run(cargo.args(["--lib", "--test", "alongside"]))?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["test", "-p", "inferometer-prometheus", "--features", metrics_exporter()]);
+    output += &log.run(cargo.args(["--doc", "alongside"]))?;
     // The end-to-end tests' own tools, and the programs in the README.
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--lib"]))?;
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--doc"]))?;
