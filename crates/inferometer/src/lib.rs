@@ -52,6 +52,7 @@
 //! | [`Histogram`] | distributions of durations, integers or floats | a table look-up and two such adds |
 //! | [`Gauge`] | what is set | a store to a shared atomic |
 //! | [`gauge_fn`], [`counter_fn`] | what is computed when it is read | nothing |
+//! | [`Collector`] | the same, where it takes time or there are several values | nothing |
 //!
 //! A [`Family`] has one of the first four for each combination of labels. They are declared as statics with
 //! [`macro@metric`], made at a call site with [`counter!`] and its siblings, or asked of a [`Registry`].
@@ -95,7 +96,8 @@
 //! | `inferometer_budget_infeasible{series}` | 1 for a series whose sections come too fast for the budget |
 //! | `inferometer_memory_bytes{kind}` | `cells`, `series` (with their labels), `exemplars` |
 //! | `inferometer_series`, `inferometer_threads` | how many there are now |
-//! | `inferometer_series_dropped_total{family}` | records whose labels were past a family's limit, and went to `other` |
+//! | `inferometer_series_dropped_total{family}` | records whose labels were past a family's limit, and went to `other`; of a collector, values that were left out |
+//! | `inferometer_collector_errors_total{collector, reason}` | how often a collector had no values; of the collectors of each registry |
 //! | `inferometer_invalid_observations_total`, `inferometer_records_dropped_total`, `inferometer_exemplars_dropped_total`, `inferometer_clock_anomalies_total` | what was not recorded, and when the clock went wrong |
 //! | `inferometer_build_info{version}` | 1 |
 //!
@@ -138,6 +140,8 @@ mod macros;
 #[cfg(all(feature = "overhead", not(loom)))]
 pub mod overhead;
 #[cfg(not(loom))]
+mod process;
+#[cfg(not(loom))]
 mod registry;
 // The models see a sampler's cells and the storage alone.
 #[cfg_attr(loom, allow(dead_code, unused_imports, unreachable_pub))]
@@ -167,7 +171,10 @@ pub use {
     },
     label::{LabelSet, LabelValue},
     macros::Level,
-    registry::{Kind, Matcher, NameError, RegisterError, Registry},
+    process::ProcessCollector,
+    registry::{
+        Collector, CollectorError, CollectorFamily, CollectorSink, Kind, Matcher, NameError, RegisterError, Registry,
+    },
     sampling::{DEFAULT_BUDGET, Sampling, set_budget},
     snapshot::{
         Exemplar, ExemplarView, FamilySnapshot, FamilyView, HistogramSnapshot, HistogramSum, HistogramView, NativeView,

@@ -98,3 +98,6 @@ pub(crate) const BUDGET_INFEASIBLE: &str = "inferometer_budget_infeasible";
 
 /// The family that says how many label sets were refused a series of their own. Each family counts its own.
 pub(crate) const SERIES_DROPPED: &str = "inferometer_series_dropped_total";
+
+/// The family that says how often each collector of a registry had no values.
+pub(crate) const COLLECTOR_ERRORS: &str = "inferometer_collector_errors_total";

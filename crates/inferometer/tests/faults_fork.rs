@@ -1,10 +1,13 @@
 //! Fault 46 of `docs/faults.md`: a process that forks. One test a process, because a child has one thread only.
 #![cfg(unix)]
 
+mod support;
+
 use inferometer::{Counter, Histogram, Registry};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
+use support::in_a_child;
 
 #[test]
 fn a_forked_child_starts_at_zero_and_its_parent_goes_on() {
@@ -43,19 +46,7 @@ fn a_forked_child_starts_at_zero_and_its_parent_goes_on() {
             });
         }
         for _ in 0..20 {
-            // SAFETY: validity: no argument. Aliasing: the child touches its own copy of the memory, and ends by
-            // `_exit`.
-            let child = unsafe { libc::fork() };
-            assert!(child >= 0, "fork failed");
-            if child == 0 {
-                let code = match std::panic::catch_unwind(|| in_the_child(&registry, &counter, &histogram)) {
-                    Ok(()) => 0,
-                    Err(_) => 1,
-                };
-                // SAFETY: validity: any code will do. Aliasing: no memory is passed.
-                unsafe { libc::_exit(code) };
-            }
-            assert_eq!(wait_for(child), Some(0), "the child failed or hung");
+            in_a_child(|| in_the_child(&registry, &counter, &histogram));
         }
     });
     let snapshot = registry.snapshot();
@@ -110,22 +101,4 @@ fn in_the_child(registry: &Registry, counter: &Counter, histogram: &Histogram) {
     // Fourteen bounds, and what is above.
     assert_eq!(busy.exemplars().len(), 50 * 15);
     assert!(busy.exemplars().iter().all(|exemplar| exemplar.labels[0].1 == "child"));
-}
-
-/// The child's exit code; `None` when it was killed, by us after a minute or by a signal.
-fn wait_for(child: libc::pid_t) -> Option<i32> {
-    let mut status = 0;
-    for _ in 0..6_000 {
-        // SAFETY: validity: `status` is a local that outlives the call. Aliasing: the borrow is exclusive.
-        let ended = unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) };
-        if ended == child {
-            return libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    // SAFETY: validity: our own child, which has not been waited for. Aliasing: no memory is passed.
-    unsafe { libc::kill(child, libc::SIGKILL) };
-    // SAFETY: as above.
-    unsafe { libc::waitpid(child, &raw mut status, 0) };
-    None
 }

@@ -21,8 +21,8 @@ pub fn counter_fn(name: &str, value: impl Fn() -> f64 + Send + Sync + 'static) -
 
 impl Registry {
     /// A gauge whose value is read at each scrape: memory in use, the age of something. `value` runs on the scraping
-    /// thread and holds up the scrape, so it should be quick. NaN means that there is no value, and so does a panic:
-    /// the series is absent from that scrape.
+    /// thread and holds up the scrape, so it should be quick; what may hang is for a [`Collector`](crate::Collector). NaN
+    /// means that there is no value, and so does a panic: the series is absent from that scrape.
     ///
     /// ```
     /// let registry = inferometer::Registry::new();

@@ -19,8 +19,8 @@ impl Labels for [&str] {
 }
 
 /// Owned label values. A series has one of these, and there may be many series: so all is in one piece, the number of
-/// texts and the end of each, four bytes apiece, and the texts.
-#[derive(Default)]
+/// texts and the end of each, four bytes apiece, and the texts. Equal texts are equal bytes.
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Packed(Box<[u8]>);
 
 const NUMBER: usize = size_of::<u32>();

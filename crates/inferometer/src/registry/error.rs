@@ -70,9 +70,15 @@ pub enum RegisterError {
         /// The label that is registered.
         registered: String,
     },
-    /// The series exists already, and its values come from a function.
+    /// The metric exists already, or this series of it, and its values come from elsewhere: from a function, a
+    /// collector or the crate itself.
     Taken {
         /// The metric's name.
+        name: String,
+    },
+    /// There is a collector with this name already.
+    CollectorTaken {
+        /// The collector's name.
         name: String,
     },
     /// The registry holds as many series as it may, [`Registry::MAX_SERIES`](crate::Registry::MAX_SERIES).
@@ -101,7 +107,10 @@ impl fmt::Display for RegisterError {
             Self::LabelSameWhenEscaped { name, label, registered } => {
                 write!(f, "label {label:?} of metric {name:?} would be exposed under the same name as {registered:?}")
             }
-            Self::Taken { name } => write!(f, "the series of metric {name:?} exists already"),
+            Self::Taken { name } => {
+                write!(f, "metric {name:?} exists already, and its values come from elsewhere")
+            }
+            Self::CollectorTaken { name } => write!(f, "there is a collector {name:?} already"),
             Self::TooManySeries => f.write_str("the registry holds as many series as it may"),
             Self::StorageFull => f.write_str("there is no storage left for another series"),
         }

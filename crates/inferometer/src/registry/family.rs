@@ -4,6 +4,7 @@ use super::Kind;
 use super::Shared;
 use super::account::Calls;
 use super::by_labels::ByLabels;
+use super::collector::Origin;
 use super::error::RegisterError;
 use super::held::Held;
 use super::list::SeriesList;
@@ -51,6 +52,8 @@ pub(crate) struct Family {
     companions: OnceBox<Companions>,
     /// How often a label set was refused a series of its own.
     pub(crate) refused: AtomicU64,
+    /// Of a family whose values a collector gives. It has no series of its own.
+    pub(crate) origin: Option<Origin>,
     table: Mutex<Table>,
 }
 
@@ -164,6 +167,8 @@ pub(crate) struct Design {
     pub(crate) max_series: usize,
     /// Given when sections are timed from the start.
     pub(crate) sampling: Option<Sampling>,
+    /// Given when a collector has the values.
+    pub(crate) origin: Option<Origin>,
 }
 
 impl Table {
@@ -196,6 +201,7 @@ impl Family {
             sampling: AtomicU64::new(design.sampling.unwrap_or_default().to_bits()),
             companions: OnceBox::new(),
             refused: AtomicU64::new(0),
+            origin: design.origin,
             table: Mutex::new(Table::default()),
         };
         if design.sampling.is_some() {

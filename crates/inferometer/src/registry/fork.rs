@@ -4,6 +4,7 @@
 //! exist in the child, so their slabs are free there. All locks are held across the fork, because a lock that another
 //! thread holds at that moment would stay locked in the child for ever.
 
+use super::collector::{Desk, Poller};
 use super::family::Table;
 use super::list::SeriesList;
 use super::series::Life;
@@ -39,10 +40,12 @@ struct Held {
 }
 
 struct HeldRegistry {
+    _desks: Vec<MutexGuard<'static, Desk>>,
     _lives: Vec<MutexGuard<'static, Life>>,
     _tables: Vec<MutexGuard<'static, Table>>,
     _directory: MutexGuard<'static, Directory>,
     // The owners of the mutexes come last, so that they outlive the guards.
+    collectors: Arc<Vec<Arc<Poller>>>,
     _series: Vec<SeriesList>,
     _families: Arc<Vec<Arc<Family>>>,
     registry: Arc<Inner>,
@@ -72,7 +75,10 @@ extern "C" fn child() {
             POOL.start_over(&mut held.parked, storage::own_slab());
             storage::own_table(|table| held.recorders.start_over(table));
             account::start_over();
-            held.registries.iter().for_each(|held| held.registry.shared.retired.start_over());
+            for held in &held.registries {
+                held.registry.shared.retired.start_over();
+                held.collectors.iter().for_each(|collector| collector.start_over());
+            }
         }
     });
 }
@@ -85,10 +91,14 @@ fn hold(registry: Arc<Inner>) -> HeldRegistry {
     let series: Vec<_> = tables.iter().map(|table| table.series()).collect();
     let lives = series.iter().flat_map(|list| list.iter()).map(|series| series.mutex());
     let lives = lives.map(lock_for_ever).collect();
+    let collectors = Arc::clone(&directory.collectors);
+    let desks = collectors.iter().map(|collector| lock_for_ever(collector.mutex())).collect();
     HeldRegistry {
+        _desks: desks,
         _lives: lives,
         _tables: tables,
         _directory: directory,
+        collectors,
         _series: series,
         _families: families,
         registry,

@@ -2,6 +2,7 @@
 
 mod account;
 mod by_labels;
+mod collector;
 mod declaration;
 mod error;
 mod exemplars;
@@ -17,6 +18,8 @@ mod series;
 pub(crate) mod timing;
 
 pub(crate) use account::{Calls, seconds as overhead_seconds};
+pub use collector::{Collector, CollectorError, CollectorFamily, CollectorSink};
+pub(crate) use collector::{FailureReason, Poller, Polls, Reading};
 pub use declaration::{DECLARATIONS, Declaration, Declared};
 pub use error::RegisterError;
 pub(crate) use exemplars::{Kept, are_allowed};
@@ -30,8 +33,8 @@ pub(crate) use series::{Series, Store, Sum, Timed};
 use crate::grid::{Buckets, Domain, Grid};
 use crate::label::LabelSet;
 use crate::sampling::Sampling;
-use crate::self_metrics::{BUDGET_INFEASIBLE, SERIES_DROPPED};
-use crate::snapshot::Scratch;
+use crate::self_metrics::{BUDGET_INFEASIBLE, COLLECTOR_ERRORS, SERIES_DROPPED};
+use crate::snapshot::Reader;
 use crate::sync::{Mutex, MutexGuard, OnceLock, lock};
 use crate::unit::Unit;
 use account::Retired;
@@ -128,9 +131,10 @@ pub(crate) struct Directory {
     pub(crate) refused: Vec<RegisterError>,
     rules: BucketRules,
     pub(crate) scope: Arc<Scope>,
-    /// The lock that orders scrapes, with the fork epoch that it belongs to: a child of a fork must not wait for a
-    /// scrape that goes on in its parent.
-    reader: (usize, Arc<Mutex<Scratch>>),
+    collectors: Arc<Vec<Arc<Poller>>>,
+    /// What orders scrapes, with the fork epoch that it belongs to: a child of a fork must not wait for a scrape that
+    /// goes on in its parent.
+    reader: (usize, Arc<Reader>),
 }
 
 /// What applies to all families of a registry.
@@ -355,8 +359,12 @@ impl Registry {
         Arc::clone(&Held::aside(&self.inner.directory).scope)
     }
 
-    /// The lock that orders the scrapes of this registry.
-    pub(crate) fn reader(&self) -> Arc<Mutex<Scratch>> {
+    pub(crate) fn collectors(&self) -> Arc<Vec<Arc<Poller>>> {
+        Arc::clone(&Held::aside(&self.inner.directory).collectors)
+    }
+
+    /// What orders the scrapes of this registry.
+    pub(crate) fn reader(&self) -> Arc<Reader> {
         let epoch = crate::storage::POOL.epoch();
         let mut directory = Held::aside(&self.inner.directory);
         if directory.reader.0 != epoch {
@@ -367,11 +375,7 @@ impl Registry {
 
     /// The family that is asked for, made if need be.
     pub(crate) fn family(&self, request: &Request<'_>) -> Result<Arc<Family>, RegisterError> {
-        let refuse = |error| RegisterError::Name { name: request.name.to_owned(), error };
-        let exposed = request.exposed_name().map_err(refuse)?;
-        if [SERIES_DROPPED, BUDGET_INFEASIBLE].contains(&exposed.as_ref()) {
-            return Err(RegisterError::Taken { name: request.name.to_owned() });
-        }
+        let exposed = request.exposed_name()?;
         let mut directory = self.directory();
         if let Some(family) = directory.by_name.get(exposed.as_ref()) {
             if family.has_own_names {
@@ -384,11 +388,39 @@ impl Registry {
             }
             return Ok(family);
         }
-        directory.check_labels(request)?;
+        let design = directory.design(request, exposed.into_owned())?;
+        let family = directory.add(design, request, &self.inner.shared);
+        self.changed();
+        Ok(family)
+    }
+}
+
+impl Request<'_> {
+    /// The name under which the family is exposed, if it and the unit are allowed.
+    fn exposed_name(&self) -> Result<Cow<'_, str>, RegisterError> {
+        let refuse = |error| RegisterError::Name { name: self.name.to_owned(), error };
+        let exposed = if let RequestLabels::Foreign(_) = self.labels {
+            Cow::Owned(name::foreign_metric_name(self.name).map_err(refuse)?)
+        } else {
+            name::check_metric_name(self.name).map_err(refuse)?;
+            name::check_unit(self.name, self.unit).map_err(refuse)?;
+            name::escape(self.name)
+        };
+        if [SERIES_DROPPED, BUDGET_INFEASIBLE, COLLECTOR_ERRORS].contains(&exposed.as_ref()) {
+            return Err(RegisterError::Taken { name: self.name.to_owned() });
+        }
+        Ok(exposed)
+    }
+}
+
+impl Directory {
+    /// What a family that is not there yet is to be, if its labels and buckets are allowed.
+    fn design(&self, request: &Request<'_>, exposed: String) -> Result<Design, RegisterError> {
+        self.check_labels(request)?;
         let labels = request.labels.to_names();
         let grid = match request.kind {
             Kind::Histogram => {
-                let buckets = request.buckets.or(directory.rules.get(&exposed)).unwrap_or(&Buckets::DEFAULT);
+                let buckets = request.buckets.or(self.rules.get(&exposed)).unwrap_or(&Buckets::DEFAULT);
                 let refuse = |error| RegisterError::Buckets { name: request.name.to_owned(), error };
                 buckets.check().map_err(refuse)?;
                 Some(Grid::shared(request.domain, buckets))
@@ -396,44 +428,36 @@ impl Registry {
             _ => None,
         };
         let width = labels.iter().map(LabelName::size).product();
-        let design = Design {
-            name: exposed.clone().into_owned(),
+        Ok(Design {
+            name: exposed,
             given_name: request.name.to_owned(),
             kind: request.kind,
             labels,
             has_own_names: matches!(request.labels, RequestLabels::Foreign(_)),
             width,
             grid,
-            max_series: request.max_series.unwrap_or(Self::DEFAULT_MAX_SERIES_PER_FAMILY),
+            max_series: request.max_series.unwrap_or(Registry::DEFAULT_MAX_SERIES_PER_FAMILY),
             sampling: request.sampling,
-        };
-        let family = Arc::new(Family::new(design, Arc::clone(&self.inner.shared)));
-        let described = directory.descriptions.remove(request.name);
-        let own = (!request.help.is_empty() || request.unit.is_some())
-            .then(|| Description { help: request.help.to_owned(), unit: request.unit.or(Unit::from_name(&exposed)) });
+            origin: None,
+        })
+    }
+
+    /// Adds a family, with the description that the request has or that was given before.
+    fn add(&mut self, design: Design, request: &Request<'_>, shared: &Arc<Shared>) -> Arc<Family> {
+        let family = Arc::new(Family::new(design, Arc::clone(shared)));
+        let described = self.descriptions.remove(request.name);
+        let own = (!request.help.is_empty() || request.unit.is_some()).then(|| Description {
+            help: request.help.to_owned(),
+            unit: request.unit.or(Unit::from_name(&family.name)),
+        });
         if let Some(description) = own.or(described) {
             let _ = family.description.set(description); // the family is new: nobody else has set it
         }
-        directory.by_name.insert(exposed.into_owned(), Arc::clone(&family));
-        Arc::make_mut(&mut directory.list).push(Arc::clone(&family));
-        self.changed();
-        Ok(family)
+        self.by_name.insert(family.name.clone(), Arc::clone(&family));
+        Arc::make_mut(&mut self.list).push(Arc::clone(&family));
+        family
     }
-}
 
-impl Request<'_> {
-    /// The name under which the family is exposed.
-    fn exposed_name(&self) -> Result<Cow<'_, str>, NameError> {
-        if let RequestLabels::Foreign(_) = self.labels {
-            return name::foreign_metric_name(self.name).map(Cow::Owned);
-        }
-        name::check_metric_name(self.name)?;
-        name::check_unit(self.name, self.unit)?;
-        Ok(name::escape(self.name))
-    }
-}
-
-impl Directory {
     /// Whether these labels are allowed, beside those that all series of the registry have.
     fn check_labels(&self, request: &Request<'_>) -> Result<(), RegisterError> {
         let names = request.labels.names();
@@ -450,6 +474,9 @@ impl Directory {
 /// come between.
 fn agree(family: &Arc<Family>, request: &Request<'_>) -> Result<Arc<Family>, RegisterError> {
     let name = || request.name.to_owned();
+    if family.origin.is_some() {
+        return Err(RegisterError::Taken { name: name() });
+    }
     if family.given_name != request.name {
         return Err(RegisterError::SameWhenEscaped { name: name(), registered: family.given_name.clone() });
     }
@@ -564,6 +591,7 @@ impl Drop for Inner {
         // Families and series own each other.
         let directory = self.directory.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         directory.list.iter().for_each(|family| family.clear());
+        directory.collectors.iter().for_each(|collector| collector.close());
         crate::label::cache::invalidate();
     }
 }

@@ -10,5 +10,5 @@ pub use exemplar::{Exemplar, ExemplarView};
 pub use histogram::HistogramSnapshot;
 pub use owned::{FamilySnapshot, SeriesSnapshot, Snapshot, Value};
 pub use quantile::Quantile;
-pub(crate) use read::Scratch;
+pub(crate) use read::Reader;
 pub use read::{FamilyView, HistogramSum, HistogramView, NativeView, Sample, SeriesId, SeriesView, Visitor};

@@ -3,10 +3,15 @@
 use super::exemplar::ExemplarView;
 use crate::clock;
 use crate::grid::Grid;
-use crate::registry::{BUCKETS, Calls, Family, HelpText, Kept, Kind, Registry, Scope, Series, Store, Sum, Timed};
+use crate::label::{Labels as _, Packed};
+use crate::registry::{
+    BUCKETS, Calls, FailureReason, Family, HelpText, Kept, Kind, LabelName, Poller, Polls, Reading, Registry, Scope,
+    Series, Store, Sum, Timed,
+};
 use crate::sampling::draw;
-use crate::self_metrics::{BUDGET_INFEASIBLE, SERIES_DROPPED};
+use crate::self_metrics::{BUDGET_INFEASIBLE, COLLECTOR_ERRORS, SERIES_DROPPED};
 use crate::storage::probe;
+use crate::sync::{Mutex, lock};
 use crate::unit::Unit;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,9 +19,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Memory that a scrape reuses; its lock orders the scrapes of a registry, which the reading of a series relies on.
+/// What orders the scrapes of a registry.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {
+pub(crate) struct Reader {
+    /// Held from before the collectors are polled. A collector that reads the registry meanwhile does without it.
+    turn: Mutex<()>,
+    scratch: Mutex<Scratch>,
+}
+
+/// Memory that a scrape reuses; its lock is what the reading of a series relies on.
+#[derive(Debug, Default)]
+struct Scratch {
     cells: Vec<u64>,
     classic: Vec<u64>,
     native: Vec<(i32, u64)>,
@@ -117,32 +130,40 @@ pub struct SeriesView<'a> {
 #[derive(Clone, Copy)]
 enum LabelsOf<'a> {
     Series(&'a Arc<Series>),
-    One(&'a str, &'a str),
+    Collected(&'a [LabelName], &'a Packed),
+    MadeUp(&'a [(&'a str, &'a str)]),
 }
 
 impl<'a> SeriesView<'a> {
     /// The labels, constant ones first.
     pub fn labels(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let constant = self.scope.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let (one, series) = match self.labels {
-            LabelsOf::Series(series) => (None, Some(series)),
-            LabelsOf::One(name, value) => (Some((name, value)), None),
-        };
+        let (mut series, mut collected, mut made_up) = (None, None, None);
+        match self.labels {
+            LabelsOf::Series(own) => series = Some(own),
+            LabelsOf::Collected(names, values) => collected = Some((names, values)),
+            LabelsOf::MadeUp(labels) => made_up = Some(labels),
+        }
         let member = self.member;
         let own = series.into_iter().flat_map(move |series| series.labels(member));
-        constant.chain(one).chain(own)
+        let collected = collected.into_iter().flat_map(|(names, values)| {
+            names.iter().enumerate().map(|(at, label)| (label.name.as_str(), values.get(at)))
+        });
+        constant.chain(own).chain(collected).chain(made_up.into_iter().flatten().copied())
     }
 
-    /// When the series began, as the wall clock had it then. Setting the clock later does not move it.
+    /// When the series began, as the wall clock had it then. Setting the clock later does not move it. The beginning of
+    /// 1970 where that is not known: of a collector's series and of those that the scrape makes up.
     pub fn started(&self) -> SystemTime {
         self.started
     }
 
-    /// An identity for caches: equal to that of a series seen before only if it is the same.
+    /// An identity for caches: equal to that of a series seen before only if it is the same. A series whose start is not
+    /// known is not known again either.
     pub fn id(&self) -> SeriesId {
         match self.labels {
             LabelsOf::Series(series) => SeriesId { series: Some(Arc::clone(series)), member: self.member },
-            LabelsOf::One(..) => SeriesId { series: None, member: self.member },
+            LabelsOf::Collected(..) | LabelsOf::MadeUp(_) => SeriesId { series: None, member: self.member },
         }
     }
 
@@ -322,10 +343,20 @@ impl Registry {
     /// removed are left out.
     ///
     /// Visits of one registry happen one after the other, in the order in which they begin. Nothing that a record or a
-    /// registration needs is locked meanwhile. After the first visit nothing is allocated, unless series were added.
+    /// registration needs is locked meanwhile. After the first visit nothing is allocated, unless series were added or
+    /// there are collectors.
+    ///
+    /// Collectors are polled first, side by side, each for no longer than its timeout. The families of one that has no
+    /// values are without series.
     pub fn visit(&self, visitor: &mut dyn Visitor) {
         let reader = self.reader();
-        let mut scratch = crate::sync::lock(&reader);
+        let collectors = self.collectors();
+        let (mut _turn, mut polls) = (None, Polls::default());
+        if !collectors.is_empty() && !Polls::are_under_way_here() {
+            _turn = Some(lock(&reader.turn));
+            polls = Polls::of(&collectors);
+        }
+        let mut scratch = lock(&reader.scratch);
         clock::check();
         if !clock::is_mocked() {
             // Before this scrape takes cells out of the cache of the thread that writes to them.
@@ -352,6 +383,7 @@ impl Registry {
                 for series in family.series().iter() {
                     visit_series(series, &scope, &mut scratch, visitor);
                 }
+                visit_collected(family, &polls, &scope, visitor);
             }
             if let Some(companions) = family.companions() {
                 let events = "Sections begun that are timed with this histogram, whether they are sampled or not.";
@@ -374,6 +406,7 @@ impl Registry {
         }
         let Scratch { calls, booked, .. } = &mut *scratch;
         calls.book(booked);
+        visit_collector_errors(&collectors, &scope, generation, visitor);
         visit_infeasible(&families, &scope, generation, visitor);
         visit_refusals(&families, &scope, generation, visitor);
     }
@@ -414,6 +447,21 @@ fn visit_series(series: &Arc<Series>, scope: &Scope, scratch: &mut Scratch, visi
                 visitor.series(&view(member), sample);
             });
         }
+    }
+}
+
+/// What a collector had for a family.
+fn visit_collected(family: &Family, polls: &Polls, scope: &Scope, visitor: &mut dyn Visitor) {
+    let Some(collected) = family.origin.as_ref().and_then(|origin| polls.get(origin)) else { return };
+    family.refused.fetch_add(collected.refused, Relaxed);
+    for (labels, &reading) in &collected.series {
+        let labels = LabelsOf::Collected(&family.labels, labels);
+        let sample = match reading {
+            Reading::Counter(value) => Sample::Counter(value),
+            Reading::FloatCounter(value) => Sample::FloatCounter(value),
+            Reading::Gauge(value) => Sample::Gauge(value),
+        };
+        visitor.series(&SeriesView { labels, member: 0, scope, started: UNIX_EPOCH }, sample);
     }
 }
 
@@ -477,7 +525,9 @@ fn visit_infeasible(families: &[Arc<Family>], scope: &Scope, generation: u64, vi
     };
     if !names.is_empty() && visitor.family(&view) {
         for name in &names {
-            let view = SeriesView { labels: LabelsOf::One("series", name), member: 0, scope, started: UNIX_EPOCH };
+            let labels = [("series", name.as_str())];
+            let labels = LabelsOf::MadeUp(&labels);
+            let view = SeriesView { labels, member: 0, scope, started: UNIX_EPOCH };
             visitor.series(&view, Sample::Gauge(1.0));
         }
     }
@@ -492,17 +542,37 @@ fn name_of(series: &Arc<Series>, member: usize) -> String {
     }
 }
 
+/// How often the collectors had no values. Those that never failed are there too, so that a first failure is seen as
+/// growth.
+fn visit_collector_errors(collectors: &[Arc<Poller>], scope: &Scope, generation: u64, visitor: &mut dyn Visitor) {
+    let help = "How often a collector had no values in a scrape, or had one for the same labels twice (duplicate).";
+    let view =
+        FamilyView { name: COLLECTOR_ERRORS, help: HelpText::Own(help), ..FamilyView::made_up(scope, generation) };
+    if collectors.is_empty() || !visitor.family(&view) {
+        return;
+    }
+    for collector in collectors {
+        for reason in FailureReason::ALL {
+            let labels = [("collector", collector.name()), ("reason", reason.as_str())];
+            let labels = LabelsOf::MadeUp(&labels);
+            let view = SeriesView { labels, member: 0, scope, started: UNIX_EPOCH };
+            visitor.series(&view, Sample::Counter(collector.errors(reason)));
+        }
+    }
+}
+
 /// How many label sets each family has refused, for families that did.
 fn visit_refusals(families: &[Arc<Family>], scope: &Scope, generation: u64, visitor: &mut dyn Visitor) {
     let refusing = || families.iter().filter(|family| family.refused.load(Relaxed) > 0);
     if refusing().next().is_none() {
         return;
     }
-    let help = "Records whose label values were past the family's limit, and went to the series called other.";
+    let help = "Label values past their family's limit: records that went to the series called other, and what collectors had.";
     let view = FamilyView { name: SERIES_DROPPED, help: HelpText::Own(help), ..FamilyView::made_up(scope, generation) };
     if visitor.family(&view) {
         for family in refusing() {
-            let labels = LabelsOf::One("family", &family.name);
+            let labels = [("family", family.name.as_str())];
+            let labels = LabelsOf::MadeUp(&labels);
             let view = SeriesView { labels, member: 0, scope, started: UNIX_EPOCH };
             visitor.series(&view, Sample::Counter(family.refused.load(Relaxed)));
         }
