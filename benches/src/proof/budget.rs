@@ -212,10 +212,7 @@ fn run(case: &Case, length: Length, weights: &Weights, clock: &quanta::Clock) ->
             run_phase(&work, &histograms, Duration::from_millis(millis), clock)
         })
         .collect();
-    let reported = {
-        let snapshot = registry.snapshot();
-        snapshot.families.iter().any(|family| family.name == "inferometer_budget_infeasible")
-    };
+    let reported = registry.snapshot().gauge("inferometer_budget_infeasible", &[]).is_some();
     set_budget(DEFAULT_BUDGET);
     outcome(case, &phases, reported, clock, length)
 }

@@ -261,6 +261,11 @@ impl Family {
         help.text.clone().map_or(HelpText::Own(own), HelpText::Noted)
     }
 
+    /// Whether label sets were refused a series of their own.
+    pub(crate) fn refuses(&self) -> bool {
+        self.refused.load(Relaxed) > 0
+    }
+
     /// How many of the labels are open.
     pub(crate) fn open_labels(&self) -> usize {
         self.labels.iter().filter(|label| matches!(label.source, LabelSource::Open(_))).count()

@@ -350,6 +350,9 @@ impl Registry {
     /// values are without series.
     pub fn visit(&self, visitor: &mut dyn Visitor) {
         let reader = self.reader();
+        // The generation first: should something change meanwhile, what is newer than the generation says is looked at
+        // again next time. The other way round, what is older than it says would be taken for good.
+        let generation = self.generation();
         let collectors = self.collectors();
         let (mut _turn, mut polls) = (None, Polls::default());
         if !collectors.is_empty() && !Polls::are_under_way_here() {
@@ -363,9 +366,6 @@ impl Registry {
             probe::begin(draw());
         }
         scratch.calls = self.retired_calls();
-        // The generation first: should something change meanwhile, what is newer than the generation says is looked at
-        // again next time. The other way round, what is older than it says would be taken for good.
-        let generation = self.generation();
         let (families, scope) = (self.families(), self.scope());
         for family in families.iter() {
             family.sweep();
@@ -407,8 +407,12 @@ impl Registry {
         let Scratch { calls, booked, .. } = &mut *scratch;
         calls.book(booked);
         visit_collector_errors(&collectors, &scope, generation, visitor);
-        visit_infeasible(&families, &scope, generation, visitor);
-        visit_refusals(&families, &scope, generation, visitor);
+        let (infeasible, refusing) = (infeasible(&families), families.iter().any(|family| family.refuses()));
+        // Both or neither: who remembers families by their places must not find the one where the other was.
+        if refusing || !infeasible.is_empty() {
+            visit_infeasible(&infeasible, &scope, generation, visitor);
+            visit_refusals(&families, &scope, generation, visitor);
+        }
     }
 }
 
@@ -506,9 +510,8 @@ fn of_member(exemplars: &[Kept], member: usize) -> &[Kept] {
     &exemplars[start..][..own]
 }
 
-/// Series whose events come too fast for their budget.
-fn visit_infeasible(families: &[Arc<Family>], scope: &Scope, generation: u64, visitor: &mut dyn Visitor) {
-    // Allocates only where something is amiss.
+/// Series whose events come too fast for their budget. Allocates only where there are any.
+fn infeasible(families: &[Arc<Family>]) -> Vec<String> {
     let mut names = Vec::new();
     for family in families.iter().filter(|family| family.companions().is_some()) {
         for series in family.series().iter() {
@@ -516,6 +519,10 @@ fn visit_infeasible(families: &[Arc<Family>], scope: &Scope, generation: u64, vi
             names.extend((0..family.width).filter(infeasible).map(|member| name_of(series, member)));
         }
     }
+    names
+}
+
+fn visit_infeasible(names: &[String], scope: &Scope, generation: u64, visitor: &mut dyn Visitor) {
     let help = "Series whose events come too fast to be timed within the budget; the value is 1.";
     let view = FamilyView {
         name: BUDGET_INFEASIBLE,
@@ -523,8 +530,8 @@ fn visit_infeasible(families: &[Arc<Family>], scope: &Scope, generation: u64, vi
         kind: Kind::Gauge,
         ..FamilyView::made_up(scope, generation)
     };
-    if !names.is_empty() && visitor.family(&view) {
-        for name in &names {
+    if visitor.family(&view) {
+        for name in names {
             let labels = [("series", name.as_str())];
             let labels = LabelsOf::MadeUp(&labels);
             let view = SeriesView { labels, member: 0, scope, started: UNIX_EPOCH };
@@ -563,14 +570,10 @@ fn visit_collector_errors(collectors: &[Arc<Poller>], scope: &Scope, generation:
 
 /// How many label sets each family has refused, for families that did.
 fn visit_refusals(families: &[Arc<Family>], scope: &Scope, generation: u64, visitor: &mut dyn Visitor) {
-    let refusing = || families.iter().filter(|family| family.refused.load(Relaxed) > 0);
-    if refusing().next().is_none() {
-        return;
-    }
-    let help = "Label values past their family's limit: records that went to the series called other, and what collectors had.";
+    let help = "Values past their family's limit: of records, that went to the series called other, and of collectors.";
     let view = FamilyView { name: SERIES_DROPPED, help: HelpText::Own(help), ..FamilyView::made_up(scope, generation) };
     if visitor.family(&view) {
-        for family in refusing() {
+        for family in families.iter().filter(|family| family.refuses()) {
             let labels = [("family", family.name.as_str())];
             let labels = LabelsOf::MadeUp(&labels);
             let view = SeriesView { labels, member: 0, scope, started: UNIX_EPOCH };
