@@ -1,6 +1,6 @@
 //! What Prometheus' own tool thinks of the text. Says so and does nothing where the tool is not installed.
 
-use inferometer::{Buckets, Histogram, Registry};
+use inferometer::{Buckets, Histogram, ProcessCollector, Registry};
 use inferometer_prometheus::Exporter;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -63,6 +63,19 @@ fn promtool_finds_no_fault_with_the_exporters_own_metrics() {
     let _server = exporter.serve("127.0.0.1:0").unwrap();
     if let Some((status, said)) = check(&exporter.render(None).body) {
         assert_eq!((status, said.as_str()), (Some(0), ""));
+    }
+}
+
+#[test]
+fn promtool_finds_no_fault_with_the_metrics_of_the_process() {
+    let registry = Registry::new();
+    registry.register_collector("process", ProcessCollector::new()).unwrap();
+    let exporter = Exporter::builder().registry(registry).build().unwrap();
+    let body = exporter.render(None).body;
+    let text = String::from_utf8_lossy(&body);
+    assert!(!cfg!(unix) || text.contains("\nprocess_cpu_seconds_total "), "{text}");
+    if let Some((status, said)) = check(&body) {
+        assert_eq!((status, said.as_str()), (Some(0), ""), "{text}");
     }
 }
 
