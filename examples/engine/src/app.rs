@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use inferometer::{ProcessCollector, Registry};
 use inferometer_prometheus::Exporter;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -18,7 +19,7 @@ use crate::machine::{Build, Machine, ProcessMemory};
 use crate::model::{self, Loaded, ModelInfo};
 use crate::report::{Report, Settings, seconds};
 use crate::scheduler::SchedulerConfig;
-use crate::telemetry::{Figures, Instrumented, process};
+use crate::telemetry::{Figures, Instrumented};
 use crate::threads;
 
 /// How long open connections get to end once the engine has.
@@ -46,7 +47,9 @@ pub fn run(args: &Args) -> Result<()> {
 
 async fn serve(args: &Args, machine: Machine, loaded: Loaded) -> Result<()> {
     let info = loaded.model.info().clone();
-    process::register().context("cannot register the process's metrics")?;
+    Registry::global()
+        .register_collector("process", ProcessCollector::new())
+        .context("cannot register the process's metrics")?;
     let telemetry = Instrumented::new(&info.name);
     let metrics = Exporter::builder()
         .build()?

@@ -99,7 +99,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-pub(crate) fn kilobytes(text: &str, name: &str) -> Option<u64> {
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
     let number = field(text, name)?.strip_suffix("kB")?.trim();
     Some(number.parse::<u64>().ok()? * 1_024)
 }

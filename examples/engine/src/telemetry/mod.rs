@@ -6,7 +6,6 @@
 mod figures;
 mod instrumented;
 mod metrics;
-pub mod process;
 mod stage;
 
 use std::time::Duration;
