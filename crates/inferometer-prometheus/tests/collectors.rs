@@ -4,13 +4,13 @@
 mod support;
 
 use inferometer::{Collector, CollectorFamily, CollectorSink, Registry};
-use inferometer_prometheus::Exporter;
+use inferometer_prometheus::{Exporter, Format};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
-use support::text;
+use support::{protobuf, text};
 
 /// The collector's timeout.
 const SHORT: Duration = Duration::from_millis(200);
@@ -110,6 +110,43 @@ fn families_come_and_go_with_a_collectors_moods_and_those_beside_them_stay_right
     check(HANGS, [2, 2, 1]);
     registry.unregister_collector("moody");
     assert_eq!(text(&exporter).lines().count(), 4);
+    mood.store(WORKS, SeqCst);
+}
+
+#[test]
+fn every_format_leaves_out_what_a_collector_does_not_have() {
+    let (_registry, mood, exporter) = moody();
+    let render = |format| {
+        let mut body = Vec::new();
+        exporter.render_into(format, &mut body);
+        body
+    };
+    for (now, collected) in [(WORKS, true), (FAILS, false), (WORKS, true), (HANGS, false), (HANGS, false)] {
+        mood.store(now, SeqCst);
+        for format in [Format::OpenMetrics, Format::OpenMetrics0] {
+            let text = String::from_utf8(render(format)).unwrap();
+            assert_eq!(
+                text.contains("\n# TYPE queue_requests gauge\nqueue_requests{queue=\"b\"} 2"),
+                collected,
+                "{text}"
+            );
+            assert_eq!(text.contains("\n# TYPE device_seconds counter\n"), collected, "{text}");
+            assert!(text.contains("\nload_ratio{core=\"0\"} 0.5\n") && text.ends_with("\n# EOF\n"), "{text}");
+        }
+        let families = protobuf::families(&render(Format::Protobuf));
+        let names: Vec<&str> = families.iter().map(|family| family.name.as_str()).collect();
+        let of_collector = ["queue_requests", "device_seconds_total"];
+        let want = ["requests_total"].into_iter().chain(of_collector.into_iter().filter(|_| collected));
+        let want: Vec<&str> = want.chain(["load_ratio", "inferometer_collector_errors_total"]).collect();
+        assert_eq!(names, want);
+        if collected {
+            let queue = &families[1].metric[0];
+            assert_eq!((queue.label[0].value.as_str(), queue.gauge.as_ref().unwrap().value), ("b", 2.0));
+            let device = families[2].metric[0].counter.as_ref().unwrap();
+            // Nobody knows when the device began to count.
+            assert_eq!((device.value, device.created.as_ref()), (0.5, None));
+        }
+    }
     mood.store(WORKS, SeqCst);
 }
 

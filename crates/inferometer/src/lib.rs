@@ -55,7 +55,8 @@
 //! | [`Collector`] | the same, where it takes time or there are several values | nothing |
 //!
 //! A [`Family`] has one of the first four for each combination of labels. They are declared as statics with
-//! [`macro@metric`], made at a call site with [`counter!`] and its siblings, or asked of a [`Registry`].
+//! [`macro@metric`], made at a call site with [`counter!`] and its siblings, or asked of a [`Registry`]. The standard
+//! `process_*` metrics are there once a [`ProcessCollector`] is registered.
 //!
 //! # Timing
 //!
