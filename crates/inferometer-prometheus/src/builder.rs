@@ -45,6 +45,7 @@ pub(crate) struct Limits {
     pub(crate) header_timeout: Duration,
     pub(crate) response_timeout: Duration,
     pub(crate) max_connections: usize,
+    pub(crate) max_waiting_scrapes: usize,
     pub(crate) max_response_bytes: usize,
 }
 
@@ -54,6 +55,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(10),
             max_connections: 16,
+            max_waiting_scrapes: 16,
             max_response_bytes: 10 << 20,
         }
     }
@@ -118,6 +120,18 @@ impl ExporterBuilder {
     /// ```
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.limits.max_connections = connections;
+        self
+    }
+
+    /// How many scrapes a server or a service may have waiting at a time, the one that is being rendered included; 16.
+    /// Any more are refused with the status 503.
+    ///
+    /// ```
+    /// let exporter = inferometer_prometheus::Exporter::builder().max_waiting_scrapes(4).build()?;
+    /// # Ok::<(), inferometer_prometheus::BuildError>(())
+    /// ```
+    pub fn max_waiting_scrapes(mut self, scrapes: usize) -> Self {
+        self.limits.max_waiting_scrapes = scrapes;
         self
     }
 
@@ -221,9 +235,13 @@ impl ExporterBuilder {
     /// # Errors
     /// When a limit is such that no scrape could succeed, or a profile is not there or there twice.
     pub fn build(self) -> Result<Exporter, BuildError> {
-        let Limits { header_timeout, response_timeout, max_connections, max_response_bytes } = self.limits;
+        let Limits { header_timeout, response_timeout, max_connections, max_waiting_scrapes, max_response_bytes } =
+            self.limits;
         if max_connections == 0 {
             return Err(BuildError::NoConnections);
+        }
+        if max_waiting_scrapes == 0 {
+            return Err(BuildError::NoScrapes);
         }
         if max_response_bytes == 0 {
             return Err(BuildError::NoBytes);
@@ -256,6 +274,8 @@ impl ExporterBuilder {
 pub enum BuildError {
     /// No connections are allowed.
     NoConnections,
+    /// No scrapes are allowed to wait.
+    NoScrapes,
     /// No bytes are allowed.
     NoBytes,
     /// A timeout is zero.
@@ -276,6 +296,7 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BuildError::NoConnections => f.write_str("at least one connection must be allowed"),
+            BuildError::NoScrapes => f.write_str("at least one scrape must be allowed to wait"),
             BuildError::NoBytes => f.write_str("a response must be allowed at least one byte"),
             BuildError::NoTime => f.write_str("a timeout must not be zero"),
             BuildError::NoSuchProfile { name } => write!(f, "there is no profile {name:?}"),

@@ -38,6 +38,8 @@ mod renderer;
 mod request;
 #[cfg(feature = "http")]
 mod server;
+#[cfg(feature = "tower")]
+mod service;
 mod single_flight;
 
 pub use builder::{BuildError, ExporterBuilder};
@@ -48,3 +50,7 @@ pub use rendered::{RenderError, Rendered};
 pub use request::ScrapeRequest;
 #[cfg(feature = "http")]
 pub use server::{ServeError, Server};
+#[cfg(all(feature = "http", unix))]
+pub use server::{UnixServer, UnixSocket};
+#[cfg(feature = "tower")]
+pub use service::{MetricsBody, MetricsFuture, MetricsService};

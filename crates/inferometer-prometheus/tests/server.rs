@@ -424,6 +424,38 @@ fn a_scrape_that_hangs_times_out_and_holds_up_neither_health_nor_the_next() {
     assert_eq!(failures_without_reading(&server, &leave, &registry), 4);
 }
 
+#[test]
+fn a_scrape_ends_before_its_scraper_gives_up() {
+    let (registry, server) = serve(|builder| builder);
+    let (_entered, leave) = hanging_gauge(&registry);
+    let start = Instant::now();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+        X-Prometheus-Scrape-Timeout-Seconds: 0.6\r\n\r\n";
+    assert_eq!(last_answer(&server, request).status, 503);
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(5), "{took:?}");
+    drop(leave);
+}
+
+#[test]
+fn a_scrape_timeout_that_makes_no_sense_is_ignored_and_a_long_one_does_not_lengthen_the_servers() {
+    let (registry, server) = serve(|builder| builder.response_timeout(SHORT));
+    let (_entered, leave) = hanging_gauge(&registry);
+    for value in
+        ["-1", "0", "NaN", "inf", "1e308", "soon", "", "\u{fc}", "1\r\nX-Prometheus-Scrape-Timeout-Seconds: 2", "60"]
+    {
+        let start = Instant::now();
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+            X-Prometheus-Scrape-Timeout-Seconds: {value}\r\n\r\n"
+        );
+        assert_eq!(last_answer(&server, request.as_bytes()).status, 503, "{value:?}");
+        let took = start.elapsed();
+        assert!(took >= SHORT && took < Duration::from_secs(5), "{value:?}: {took:?}");
+    }
+    drop(leave);
+}
+
 /// Lets the hanging scrapes go, and says how many have timed out.
 fn failures_without_reading(server: &Server, leave: &mpsc::Sender<()>, registry: &Registry) -> u64 {
     for _ in 0..8 {

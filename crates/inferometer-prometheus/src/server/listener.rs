@@ -2,33 +2,34 @@
 
 use super::GRACE;
 use super::backoff::Backoff;
-use super::connection::{self, Context};
+use super::connection;
 use super::first::{First, first};
+use super::socket::Listener;
+use crate::service::MetricsService;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 /// Accepts connections until the server stops; then waits for those that are left, for a while.
-pub(super) async fn accept(listener: TcpListener, context: Arc<Context>, mut stopped: watch::Receiver<()>) {
+pub(super) async fn accept(listener: Listener, service: MetricsService, mut stopped: watch::Receiver<()>) {
     // More than anybody has files for; `acquire_many` counts in 32 bits.
-    let connections = context.exporter.limits().max_connections.min(1 << 24);
+    let connections = service.exporter().limits().max_connections.min(1 << 24);
     let slots = Arc::new(Semaphore::new(connections));
     let mut backoff = Backoff::new();
     loop {
         match first(stopped.changed(), listener.accept()).await {
             First::A(_) => break,
-            First::B(Ok((socket, _))) => {
+            First::B(Ok(socket)) => {
                 backoff.reset();
                 match Arc::clone(&slots).try_acquire_owned() {
                     Ok(slot) => {
-                        let serve = connection::serve(socket, Arc::clone(&context), stopped.clone());
+                        let serve = connection::serve(socket, service.clone(), stopped.clone());
                         drop(tokio::spawn(async move {
                             serve.await;
                             drop(slot);
                         }));
                     }
-                    Err(_) => connection::refuse(socket, &context),
+                    Err(_) => connection::refuse(socket, &service),
                 }
             }
             First::B(Err(error)) => {

@@ -2,23 +2,28 @@
 
 mod backoff;
 mod connection;
-mod failure;
+mod error;
 mod first;
 mod head;
 mod listener;
 mod route;
+mod running;
+mod socket;
 mod stream;
+#[cfg(unix)]
+mod unix;
+
+pub use error::ServeError;
+#[cfg(unix)]
+pub use unix::{UnixServer, UnixSocket};
 
 use crate::Exporter;
-use connection::Context;
-use failure::Failures;
+use running::Running;
+use socket::Listener;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// How long responses that are under way may take when the server is shut down.
 const GRACE: Duration = Duration::from_secs(1);
@@ -65,17 +70,8 @@ impl Exporter {
         let listener = bind(addr)?;
         let address = listener.local_addr().map_err(ServeError::Start)?;
         listener.set_nonblocking(true).map_err(ServeError::Start)?;
-        let context = Arc::new(Context::new(self.clone(), Failures::register(self.registry())));
-        let (stop, stopped) = watch::channel(());
-        let (sender, life) = mpsc::sync_channel(1);
-        let run = move || run(listener, context, stopped, &sender);
-        let thread =
-            thread::Builder::new().name("inferometer-http".to_owned()).spawn(run).map_err(ServeError::Start)?;
-        match life.recv() {
-            Ok(Ok(())) => Ok(Server { address, running: Some(Running { stop, life: Mutex::new(life), thread }) }),
-            Ok(Err(error)) => Err(ServeError::Start(error)),
-            Err(_) => Err(ServeError::Start(io::Error::other("the server's thread has panicked"))),
-        }
+        let listen = || tokio::net::TcpListener::from_std(listener).map(Listener::Tcp);
+        Ok(Server { address, running: Running::start(self.service(), listen)? })
     }
 }
 
@@ -92,37 +88,6 @@ fn bind(addr: impl ToSocketAddrs) -> Result<TcpListener, ServeError> {
     }))
 }
 
-/// The server's thread. It tells `life` whether it has begun, and lets go of it when it ends.
-fn run(
-    listener: TcpListener,
-    context: Arc<Context>,
-    stopped: watch::Receiver<()>,
-    life: &mpsc::SyncSender<io::Result<()>>,
-) {
-    // One thread besides this one, to render on: a slow function of the user's must not hold up the connections.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .max_blocking_threads(1)
-        .thread_name("inferometer-scrape")
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return drop(life.send(Err(error))),
-    };
-    runtime.block_on(async {
-        match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => {
-                let _ = life.send(Ok(())); // nobody waits if `serve` has panicked
-                listener::accept(listener, context, stopped).await;
-            }
-            Err(error) => drop(life.send(Err(error))),
-        }
-    });
-    // Not `drop`, which would wait for a scrape that hangs.
-    runtime.shutdown_background();
-}
-
 /// A server of metrics. It runs until it is dropped or shut down.
 ///
 /// ```
@@ -136,14 +101,7 @@ fn run(
 #[must_use = "the server stops when it is dropped"]
 pub struct Server {
     address: SocketAddr,
-    running: Option<Running>,
-}
-
-struct Running {
-    stop: watch::Sender<()>,
-    /// Disconnected when the thread has ended.
-    life: Mutex<mpsc::Receiver<io::Result<()>>>,
-    thread: JoinHandle<()>,
+    running: Running,
 }
 
 impl Server {
@@ -173,75 +131,12 @@ impl Server {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn shutdown(self) {
-        drop(self);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let Some(Running { stop, life, thread }) = self.running.take() else { return };
-        drop(stop);
-        let life = life.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // In a child of `fork` there is no thread, and joining it would take for ever.
-        let ended = life.recv_timeout(GRACE + Duration::from_millis(500));
-        if matches!(ended, Err(mpsc::RecvTimeoutError::Disconnected)) && thread.join().is_err() {
-            log::error!("the thread of the metrics server has panicked");
-        }
+        drop(self.running);
     }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-/// Why metrics cannot be served.
-///
-/// ```
-/// use inferometer_prometheus::{Exporter, ServeError};
-///
-/// let exporter = Exporter::builder().registry(inferometer::Registry::new()).build()?;
-/// let first = exporter.serve("127.0.0.1:0")?;
-/// match exporter.serve(first.local_addr()) {
-///     Err(ServeError::Bind { addr, source }) => {
-///         assert_eq!(addr, first.local_addr());
-///         assert_eq!(source.kind(), std::io::ErrorKind::AddrInUse);
-///     }
-///     other => panic!("{other:?}"),
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ServeError {
-    /// The address could not be resolved.
-    Resolve(io::Error),
-    /// The address could not be bound: it is in use, is not this host's, or needs a permission.
-    Bind {
-        /// The address.
-        addr: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The server's thread could not be started.
-    Start(io::Error),
-}
-
-impl fmt::Display for ServeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ServeError::Resolve(_) => f.write_str("the address for metrics cannot be resolved"),
-            ServeError::Bind { addr, .. } => write!(f, "metrics cannot be served at {addr}"),
-            ServeError::Start(_) => f.write_str("the metrics server cannot be started"),
-        }
-    }
-}
-
-impl std::error::Error for ServeError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            ServeError::Resolve(source) | ServeError::Bind { source, .. } | ServeError::Start(source) => Some(source),
-        }
     }
 }

@@ -1,19 +1,18 @@
 //! A connection's socket, with what the HTTP implementation has no setting for.
 
-use super::failure::Failure;
 use super::head::{HeadCheck, Verdict};
+use super::socket::Bytes;
+use crate::service::Failure;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A socket that gives up a client which does not read, and looks at the heads of its requests.
-#[derive(Debug)]
 pub(super) struct Stream {
-    socket: TcpStream,
+    socket: Bytes,
     watch: Watch,
     alarm: Pin<Box<Sleep>>,
 }
@@ -55,7 +54,7 @@ impl Watch {
 
 impl Stream {
     /// Wraps a socket; what is written before the first request is complete must be written until `deadline`.
-    pub(super) fn new(socket: TcpStream, deadline: Instant) -> Self {
+    pub(super) fn new(socket: Bytes, deadline: Instant) -> Self {
         let watched = Watched { deadline, head: HeadCheck::default(), failure: None };
         Stream { socket, watch: Watch(Arc::new(Mutex::new(watched))), alarm: Box::pin(sleep_until(deadline)) }
     }

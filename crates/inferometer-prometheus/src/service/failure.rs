@@ -7,16 +7,17 @@ const HELP: &str = "Scrapes that got no complete answer, by reason.";
 
 /// Why a scrape got no complete answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The response would have been larger than it may be.
     TooLarge,
     /// The response was not rendered in time, or the client did not read it in time.
     TimedOut,
     /// The client went away in the middle of the response.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only a server notices"))]
     Disconnected,
-    /// There were too many connections already.
+    /// There were too many connections or scrapes already.
     Refused,
-    /// Rendering has panicked.
+    /// Rendering has panicked, or there was no thread for it.
     Panicked,
 }
 
@@ -37,12 +38,12 @@ impl Failure {
 
 /// The counters, one for each reason.
 #[derive(Debug)]
-pub(super) struct Failures([Option<Counter>; Failure::ALL.len()]);
+pub(crate) struct Failures([Option<Counter>; Failure::ALL.len()]);
 
 impl Failures {
     /// Makes the counters, so that they stand at zero from the first scrape on. A registry without room for them is
     /// served all the same.
-    pub(super) fn register(registry: &Registry) -> Self {
+    pub(crate) fn register(registry: &Registry) -> Self {
         let described = registry.describe(NAME, None, HELP);
         let counter = |reason: Failure| registry.counter(NAME, &[("reason", reason.as_str())]);
         let counters = Failure::ALL.map(|reason| match counter(reason) {
@@ -58,7 +59,7 @@ impl Failures {
         Failures(counters)
     }
 
-    pub(super) fn count(&self, failure: Failure) {
+    pub(crate) fn count(&self, failure: Failure) {
         if let Some(counter) = &self.0[failure as usize] {
             counter.increment(1);
         }
