@@ -41,6 +41,8 @@ mod server;
 #[cfg(feature = "tower")]
 mod service;
 mod single_flight;
+#[cfg(feature = "tls")]
+mod web_config;
 
 pub use builder::{BuildError, ExporterBuilder};
 pub use exporter::Exporter;
@@ -54,3 +56,5 @@ pub use server::{ServeError, Server};
 pub use server::{UnixServer, UnixSocket};
 #[cfg(feature = "tower")]
 pub use service::{MetricsBody, MetricsFuture, MetricsService};
+#[cfg(feature = "tls")]
+pub use web_config::{WebConfig, WebConfigError};

@@ -2,13 +2,15 @@
 
 use super::first::{First, first};
 use super::route::respond;
+use super::site::Site;
 use super::socket::Socket;
 use super::stream::Stream;
-use crate::service::{Failure, MetricsService, from_now};
+use crate::service::from_now;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::pin::pin;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// How large the head of a request may be.
@@ -19,12 +21,13 @@ const HEADERS: usize = 64;
 const BUFFER_BYTES: usize = 16 << 10;
 
 /// Answers the requests of a connection until it is closed, or, when the server stops, the one that is under way.
-pub(super) async fn serve(socket: Socket, service: MetricsService, mut stopped: watch::Receiver<()>) {
-    let limits = service.exporter().limits();
+pub(super) async fn serve(socket: Socket, site: Arc<Site>, mut stopped: watch::Receiver<()>) {
+    let Some(bytes) = site.receive(socket).await else { return };
+    let limits = site.service.exporter().limits();
     let deadline = from_now(limits.header_timeout.saturating_add(limits.response_timeout));
-    let stream = Stream::new(socket.into_bytes(), deadline);
+    let stream = Stream::new(bytes, deadline);
     let watch = stream.watch();
-    let answer = service_fn(|request| respond(&service, &watch, request));
+    let answer = service_fn(|request| respond(&site, &watch, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
@@ -46,15 +49,6 @@ pub(super) async fn serve(socket: Socket, service: MetricsService, mut stopped: 
         log::debug!("a connection for metrics was broken off: {error}");
     }
     if let Some(failure) = watch.failure() {
-        service.count(failure);
+        site.service.count(failure);
     }
-}
-
-/// Refuses a connection when there are too many. This does not wait for anything, so that it cannot be kept from
-/// accepting others.
-pub(super) fn refuse(socket: Socket, service: &MetricsService) {
-    const ANSWER: &[u8] =
-        b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    service.count(Failure::Refused);
-    socket.dismiss(ANSWER);
 }

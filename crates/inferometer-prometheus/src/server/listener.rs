@@ -4,16 +4,16 @@ use super::GRACE;
 use super::backoff::Backoff;
 use super::connection;
 use super::first::{First, first};
+use super::site::Site;
 use super::socket::Listener;
-use crate::service::MetricsService;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 /// Accepts connections until the server stops; then waits for those that are left, for a while.
-pub(super) async fn accept(listener: Listener, service: MetricsService, mut stopped: watch::Receiver<()>) {
+pub(super) async fn accept(listener: Listener, site: Arc<Site>, mut stopped: watch::Receiver<()>) {
     // More than anybody has files for; `acquire_many` counts in 32 bits.
-    let connections = service.exporter().limits().max_connections.min(1 << 24);
+    let connections = site.service.exporter().limits().max_connections.min(1 << 24);
     let slots = Arc::new(Semaphore::new(connections));
     let mut backoff = Backoff::new();
     loop {
@@ -23,13 +23,13 @@ pub(super) async fn accept(listener: Listener, service: MetricsService, mut stop
                 backoff.reset();
                 match Arc::clone(&slots).try_acquire_owned() {
                     Ok(slot) => {
-                        let serve = connection::serve(socket, service.clone(), stopped.clone());
+                        let serve = connection::serve(socket, Arc::clone(&site), stopped.clone());
                         drop(tokio::spawn(async move {
                             serve.await;
                             drop(slot);
                         }));
                     }
-                    Err(_) => connection::refuse(socket, &service),
+                    Err(_) => site.refuse(socket),
                 }
             }
             First::B(Err(error)) => {

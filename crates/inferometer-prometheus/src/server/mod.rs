@@ -8,6 +8,7 @@ mod head;
 mod listener;
 mod route;
 mod running;
+mod site;
 mod socket;
 mod stream;
 #[cfg(unix)]
@@ -19,6 +20,7 @@ pub use unix::{UnixServer, UnixSocket};
 
 use crate::Exporter;
 use running::Running;
+use site::Site;
 use socket::Listener;
 use std::fmt;
 use std::io;
@@ -67,11 +69,33 @@ impl Exporter {
     /// When the address cannot be resolved or bound, or there is no thread to be had. Nothing else happens then: the
     /// program goes on as it was.
     pub fn serve(&self, addr: impl ToSocketAddrs) -> Result<Server, ServeError> {
-        let listener = bind(addr)?;
-        let address = listener.local_addr().map_err(ServeError::Start)?;
-        listener.set_nonblocking(true).map_err(ServeError::Start)?;
-        let listen = || tokio::net::TcpListener::from_std(listener).map(Listener::Tcp);
-        Ok(Server { address, running: Running::start(self.service(), listen)? })
+        Server::start(addr, || Ok(Site::open(self.service())))
+    }
+
+    /// Serves the metrics as [`Exporter::serve`] does, with the TLS, the users and the limits of a `web.yml`.
+    ///
+    /// The files are read again when a connection or a request comes, once a second at most, so that certificates and
+    /// users can be replaced without a restart. A change that makes no sense is logged and counted in
+    /// `inferometer_web_config_reload_failures_total`, and what was in force stays so. Whether there is TLS at all is
+    /// settled when the server starts. What was not admitted is counted by `reason` in
+    /// `inferometer_web_requests_refused_total`.
+    ///
+    /// ```no_run
+    /// use inferometer_prometheus::{Exporter, WebConfig};
+    ///
+    /// let config = WebConfig::from_file("/etc/engine/web.yml")?;
+    /// let server = Exporter::builder().build()?.serve_with("0.0.0.0:9464", config)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`Exporter::serve`].
+    #[cfg(feature = "tls")]
+    pub fn serve_with(&self, addr: impl ToSocketAddrs, config: crate::WebConfig) -> Result<Server, ServeError> {
+        Server::start(addr, || {
+            let guard = crate::web_config::Guard::new(config, self.registry()).map_err(ServeError::Start)?;
+            Ok(Site { service: self.service(), guard: Some(guard) })
+        })
     }
 }
 
@@ -105,6 +129,15 @@ pub struct Server {
 }
 
 impl Server {
+    /// The site is made when there is an address for it.
+    fn start(addr: impl ToSocketAddrs, site: impl FnOnce() -> Result<Site, ServeError>) -> Result<Self, ServeError> {
+        let listener = bind(addr)?;
+        let address = listener.local_addr().map_err(ServeError::Start)?;
+        listener.set_nonblocking(true).map_err(ServeError::Start)?;
+        let listen = || tokio::net::TcpListener::from_std(listener).map(Listener::Tcp);
+        Ok(Server { address, running: Running::start(site()?, listen)? })
+    }
+
     /// The address, with the port that was chosen for port 0.
     ///
     /// ```

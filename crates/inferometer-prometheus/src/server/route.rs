@@ -1,5 +1,6 @@
 //! What is answered to a request. Nothing of the request is ever part of the answer.
 
+use super::site::Site;
 use super::stream::Watch;
 use crate::service::{MetricsBody, MetricsService, not_allowed, plain};
 use hyper::body::{Body, Incoming};
@@ -14,17 +15,17 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Answers a request. The HTTP implementation leaves out the body for HEAD.
 pub(super) async fn respond(
-    service: &MetricsService,
+    site: &Site,
     watch: &Watch,
     request: Request<Incoming>,
 ) -> Result<Response<MetricsBody>, Infallible> {
-    let deadline = service.deadline(request.headers());
+    let deadline = site.service.deadline(request.headers());
     let head = watch.begin_response(deadline);
     let has_body = !request.body().is_end_stream();
     let mut response = if head.malformed || !has_right_host(&request) {
         plain(StatusCode::BAD_REQUEST, "bad request\n")
     } else {
-        route(service, &request, deadline).await
+        admitted(site, &request, deadline).await
     };
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         watch.set_deadline(Instant::now() + LAST_WORDS);
@@ -41,6 +42,21 @@ pub(super) async fn respond(
 fn has_right_host(request: &Request<Incoming>) -> bool {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
+}
+
+/// The answer to who may have one.
+async fn admitted(site: &Site, request: &Request<Incoming>, deadline: Instant) -> Response<MetricsBody> {
+    #[cfg(feature = "tls")]
+    if let Some(guard) = &site.guard {
+        let mut admission = guard.admit(request.headers(), deadline).await;
+        let mut response = match admission.refusal.take() {
+            Some(refusal) => refusal,
+            None => route(&site.service, request, deadline).await,
+        };
+        admission.finish(&mut response);
+        return response;
+    }
+    route(&site.service, request, deadline).await
 }
 
 async fn route(service: &MetricsService, request: &Request<Incoming>, deadline: Instant) -> Response<MetricsBody> {

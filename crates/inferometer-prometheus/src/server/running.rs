@@ -3,10 +3,10 @@
 use super::GRACE;
 use super::error::ServeError;
 use super::listener::accept;
+use super::site::Site;
 use super::socket::Listener;
-use crate::service::MetricsService;
 use std::io;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -26,12 +26,12 @@ struct Parts {
 impl Running {
     /// Starts a thread that serves what `listen` makes on it.
     pub(super) fn start(
-        service: MetricsService,
+        site: Site,
         listen: impl FnOnce() -> io::Result<Listener> + Send + 'static,
     ) -> Result<Self, ServeError> {
         let (stop, stopped) = watch::channel(());
         let (sender, life) = mpsc::sync_channel(1);
-        let run = move || run(listen, service, stopped, &sender);
+        let run = move || run(listen, site, stopped, &sender);
         let thread =
             thread::Builder::new().name("inferometer-http".to_owned()).spawn(run).map_err(ServeError::Start)?;
         match life.recv() {
@@ -58,7 +58,7 @@ impl Drop for Running {
 /// The server's thread. It tells `life` whether it has begun, and lets go of it when it ends.
 fn run(
     listen: impl FnOnce() -> io::Result<Listener>,
-    service: MetricsService,
+    site: Site,
     stopped: watch::Receiver<()>,
     life: &mpsc::SyncSender<io::Result<()>>,
 ) {
@@ -70,7 +70,7 @@ fn run(
         match listen() {
             Ok(listener) => {
                 let _ = life.send(Ok(())); // nobody waits if `serve` has panicked
-                accept(listener, service, stopped).await;
+                accept(listener, Arc::new(site), stopped).await;
             }
             Err(error) => drop(life.send(Err(error))),
         }

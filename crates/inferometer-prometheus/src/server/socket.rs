@@ -3,6 +3,12 @@
 #[cfg(unix)]
 use super::unix::SocketFile;
 use std::io::{self, Read, Write};
+#[cfg(feature = "tls")]
+use std::pin::Pin;
+#[cfg(feature = "tls")]
+use std::task::{Context, Poll};
+#[cfg(feature = "tls")]
+use tokio::io::ReadBuf;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
@@ -79,5 +85,31 @@ impl Socket {
                 }
             }
         }
+    }
+}
+
+/// A connection without `writev`, which raises SIGPIPE when the other end is gone.
+#[cfg(feature = "tls")]
+pub(super) struct OneBufferAtATime(pub(super) Bytes);
+
+#[cfg(feature = "tls")]
+impl AsyncRead for OneBufferAtATime {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, into)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl AsyncWrite for OneBufferAtATime {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

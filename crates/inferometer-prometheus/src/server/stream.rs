@@ -63,6 +63,24 @@ impl Stream {
         self.watch.clone()
     }
 
+    /// A step of writing a response, which ends at the deadline.
+    fn watched<T>(&mut self, cx: &mut Context<'_>, step: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match step {
+            Poll::Ready(Ok(done)) => Poll::Ready(Ok(done)),
+            Poll::Ready(Err(error)) => self.fail(Failure::Disconnected, error),
+            Poll::Pending => {
+                let deadline = self.watch.lock().deadline;
+                if self.alarm.deadline() != deadline {
+                    self.alarm.as_mut().reset(deadline);
+                }
+                match self.alarm.as_mut().poll(cx) {
+                    Poll::Ready(()) => self.fail(Failure::TimedOut, io::ErrorKind::TimedOut.into()),
+                    Poll::Pending => Poll::Pending,
+                }
+            }
+        }
+    }
+
     fn fail<T>(&self, failure: Failure, error: io::Error) -> Poll<io::Result<T>> {
         self.watch.lock().failure.get_or_insert(failure);
         Poll::Ready(Err(error))
@@ -82,20 +100,8 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.socket).poll_write(cx, bytes) {
-            Poll::Ready(Err(error)) => self.fail(Failure::Disconnected, error),
-            Poll::Ready(written) => Poll::Ready(written),
-            Poll::Pending => {
-                let deadline = self.watch.lock().deadline;
-                if self.alarm.deadline() != deadline {
-                    self.alarm.as_mut().reset(deadline);
-                }
-                match self.alarm.as_mut().poll(cx) {
-                    Poll::Ready(()) => self.fail(Failure::TimedOut, io::ErrorKind::TimedOut.into()),
-                    Poll::Pending => Poll::Pending,
-                }
-            }
-        }
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.watched(cx, written)
     }
 
     /// So that a body is not copied behind its head. The two are still written apart, by `poll_write`: unlike `writev`,
@@ -105,10 +111,17 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        // TLS writes here what it has taken before.
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        self.watched(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        match Pin::new(&mut self.socket).poll_shutdown(cx) {
+            // TLS says goodbye, which a client that does not read could hold up.
+            Poll::Pending => self.watched(cx, Poll::Pending),
+            // The response is complete, and how it ends after that is no failure.
+            closed => closed,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::error::ServeError;
 use super::running::Running;
+use super::site::Site;
 use super::socket::Listener;
 use crate::Exporter;
 use rustix::fs::{FlockOperation, Mode, chmod, flock};
@@ -110,7 +111,7 @@ impl Exporter {
             let listener = tokio::net::UnixListener::from_std(listener)?;
             Ok(Listener::Unix { _file: file, listener })
         };
-        Ok(UnixServer { path, running: Running::start(self.service(), listen)? })
+        Ok(UnixServer { path, running: Running::start(Site::open(self.service()), listen)? })
     }
 }
 
