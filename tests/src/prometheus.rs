@@ -49,12 +49,23 @@ impl Prometheus {
     ///
     /// If it does not start.
     pub fn start_with(target: &str, features: &str) -> Option<Self> {
+        Self::start_to_scrape(target, features, "")
+    }
+
+    /// The same with further settings of how to scrape, as lines of YAML.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start_to_scrape(target: &str, features: &str, settings: &str) -> Option<Self> {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let config = directory.path().join("prometheus.yml");
         let text = format!(
             "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n  - job_name: engine\n    \
              static_configs: [{{ targets: [\"{target}\"] }}]\n"
         );
+        let settings: String = settings.lines().map(|line| format!("    {line}\n")).collect();
+        let text = text + &settings;
         fs::write(&config, text).expect("a temporary file can be written");
         let messages = directory.path().join("messages");
         let client = Client::new();
