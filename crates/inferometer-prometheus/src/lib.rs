@@ -9,8 +9,9 @@
 //! ```
 //!
 //! The server runs on a thread of its own, with a runtime of its own: a scrape takes nothing from the engine's runtime,
-//! and a busy engine does not hold up a scrape. A program that has an HTTP server already can answer with
-//! [`Exporter::answer`] instead, and leave out the feature `http`, which is on by default.
+//! and a busy engine does not hold up a scrape. A program that has an HTTP server already can mount
+//! `Exporter::service` in it, a `tower` service, or answer with [`Exporter::answer`]. It can leave out the feature
+//! `http` then, which is on by default; the service needs the feature `tower`, which `http` implies.
 //!
 //! An engine that has metrics in `metrics-exporter-prometheus` can serve these from the same address, with the feature
 //! `metrics-exporter` and `ExporterBuilder::alongside`.
@@ -20,9 +21,15 @@
 //! A malicious request that reaches the server cannot cause more than additional load and failed scrapes, and the load
 //! is bounded: the connections, the size of a request's head, the time that a client may take and the size of a
 //! response are limited ([`ExporterBuilder`]), request bodies are not read, nothing of a request is put into a response
-//! or a metric, and however many scrape at once, one scrape is rendered at a time. There is no authentication. Metrics
-//! say much about a service, so the address should be one that only its operators reach; for all others put a reverse
-//! proxy in front.
+//! or a metric, and however many scrape at once, one scrape is rendered at a time.
+//!
+//! # Who may ask
+//!
+//! Metrics say much about a service, so the address should be one that only its operators reach. The default is
+//! loopback. `Exporter::serve_unix` serves on a socket that its owner alone can connect to. In a container the address
+//! has to be `0.0.0.0`, which is everybody's: `Exporter::serve_with`, with the feature `tls`, asks for certificates and
+//! passwords as a `web.yml` says that Prometheus's own exporters read as well. Without it let a network policy or a
+//! reverse proxy say who comes; nobody is asked for anything then.
 
 mod accept;
 #[cfg(feature = "metrics-exporter")]

@@ -42,8 +42,8 @@ impl Exporter {
     ///
     /// The server has a thread and a runtime of its own, so it can be called from any code, also from a runtime's, and
     /// never runs on the engine's threads. `/health` answers `ok`, which a slow scrape does not hold up. Port 0 is any
-    /// free port, which [`Server::local_addr`] tells. An address that is not loopback shows the metrics to whoever
-    /// reaches it, without authentication.
+    /// free port, which [`Server::local_addr`] tells. An address that is not loopback, as a container needs one, shows the
+    /// metrics to whoever reaches it, without authentication; `Exporter::serve_with` asks for it.
     ///
     /// ```
     /// use inferometer::Registry;

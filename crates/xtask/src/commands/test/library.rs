@@ -36,7 +36,11 @@ pub(super) fn lints(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     cargo.args(["clippy", "-p", "inferometer", "--features", "metrics,overhead,tracing", "--all-targets"]);
     log.run(cargo.args(["--", "-D", "warnings"]))?;
     let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["clippy", "-p", "inferometer-prometheus", "--features", metrics_exporter(), "--all-targets"]);
+    cargo.args(["clippy", "-p", "inferometer-prometheus", "--features", metrics_exporter(), "--features", "tls"]);
+    log.run(cargo.args(["--all-targets", "--", "-D", "warnings"]))?;
+    // The service without the server.
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["clippy", "-p", "inferometer-prometheus", "--no-default-features", "--features", "tower"]);
     log.run(cargo.args(["--", "-D", "warnings"]))?;
     Ok(passed("no warnings"))
 }
@@ -61,7 +65,9 @@ pub(super) fn docs(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
             "doc",
             "--no-deps",
             "--features",
-            "inferometer/metrics,inferometer/overhead,inferometer-prometheus/metrics-exporter",
+            "inferometer/metrics,inferometer/overhead",
+            "--features",
+            "inferometer-prometheus/metrics-exporter,inferometer-prometheus/tls",
         ])
         .args(LIBRARIES);
     log.run(cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
@@ -84,6 +90,12 @@ pub(super) fn tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let mut cargo = workspace.cargo(Build::Plain);
     cargo.args(["test", "-p", "inferometer-prometheus", "--features", metrics_exporter()]);
     output += &log.run(cargo.args(["--doc", "alongside"]))?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["test", "-p", "inferometer-prometheus", "--features", "tls", "--lib", "--test", "authentication"]);
+    output += &log.run(cargo.args(["--test", "tls"]))?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["test", "-p", "inferometer-prometheus", "--features", "tls", "--doc"]);
+    output += &log.run(cargo.args(["web_config", "serve_with"]))?;
     // The end-to-end tests' own tools, and the programs in the README.
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--lib"]))?;
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--doc"]))?;
