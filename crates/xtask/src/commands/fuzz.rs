@@ -9,7 +9,7 @@ use crate::install;
 use crate::workspace::{Build, Workspace};
 
 /// The targets in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [&str; 3] = ["request", "labels", "protobuf"];
+pub(crate) const TARGETS: [&str; 4] = ["request", "labels", "protobuf", "web_config"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -17,7 +17,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     seconds: u64,
 
-    /// Only these targets: request, labels, protobuf.
+    /// Only these targets: request, labels, protobuf, web_config.
     #[arg(value_name = "TARGET")]
     only: Vec<String>,
 }
@@ -46,6 +46,14 @@ pub(crate) fn command(workspace: &Workspace, target: &str, seconds: u64) -> Resu
     cargo.env("PATH", install::path_with(&bin)?).env("RUSTC_BOOTSTRAP", "1");
     cargo.args(["fuzz", "run", "--fuzz-dir"]).arg(workspace.path("fuzz"));
     cargo.arg("--target-dir").arg(workspace.target_of(Build::Fuzz)).arg(target);
+    // Inputs to start from, beside those that were found: words of the format are hard to guess.
+    let corpus = workspace.target_of(Build::Fuzz).join("corpus").join(target);
+    std::fs::create_dir_all(&corpus)?;
+    cargo.arg(corpus);
+    let seeds = workspace.path("fuzz/seeds").join(target);
+    if seeds.is_dir() {
+        cargo.arg(seeds);
+    }
     // Texts longer than a page find nothing new, and slow all others.
     cargo.args(["--", &format!("-max_total_time={seconds}"), "-max_len=4096", "-print_final_stats=1"]);
     Ok(cargo)
