@@ -64,6 +64,11 @@ impl Client {
         self.send(url, body).and_then(whole)
     }
 
+    /// Asks for a thing to be deleted.
+    pub fn delete(&self, url: &str) -> Result<Answer, String> {
+        self.0.delete(url).call().map_err(|error| format!("DELETE {url}: {error}")).and_then(whole)
+    }
+
     fn send(&self, url: &str, body: &Value) -> Result<ureq::http::Response<ureq::Body>, String> {
         self.0
             .post(url)

@@ -1,6 +1,7 @@
-//! What the end-to-end tests share: a real engine, real HTTP clients, a reader of what `/metrics` serves, and a real
-//! Prometheus. Every program that is started here is killed when its handle is dropped.
+//! What the end-to-end tests share: a real engine, real HTTP clients, a reader of what `/metrics` serves, a real
+//! Prometheus, and a real browser. Every program that is started here is killed when its handle is dropped.
 
+pub mod browser;
 pub mod child;
 pub mod client;
 pub mod engine;

@@ -16,6 +16,15 @@
 //! An engine that has metrics in `metrics-exporter-prometheus` can serve these from the same address, with the feature
 //! `metrics-exporter` and `ExporterBuilder::alongside`.
 //!
+//! # The live page
+//!
+//! At `/` the server has a page for a browser: rates, quantiles with the limits between which they lie, the serving and
+//! GPU families where there are some, what measuring costs, and a search of everything else. It scrapes `/metrics` every
+//! two seconds while somebody looks at it, works out the rest in the browser, and costs nothing otherwise. It needs
+//! nothing but this server: it brings its style and its script along, and its Content-Security-Policy lets the browser
+//! run and load nothing else. So `ssh -L 9464:localhost:9464 host` is enough to look at an engine. Behind a proxy with a
+//! prefix its address has to end in a slash.
+//!
 //! # What requests can do
 //!
 //! A malicious request that reaches the server cannot cause more than additional load and failed scrapes, and the load
@@ -39,6 +48,8 @@ mod encode;
 mod exporter;
 mod format;
 mod namings;
+#[cfg(feature = "http")]
+mod page;
 mod profile;
 mod rendered;
 mod renderer;

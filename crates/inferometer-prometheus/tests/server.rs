@@ -192,7 +192,9 @@ fn unknown_paths_get_a_constant_answer() {
     let (_registry, server) = serve(|builder| builder);
     let mut bodies = Vec::new();
     let long = format!("/{}", "x".repeat(7_000));
-    for path in ["/", "//metrics", "/metrics/", "/metrics/../x", "/%3Cscript%3E", "/METRICS", "/%6detrics", &long] {
+    for path in
+        ["/index.html", "//metrics", "/metrics/", "/metrics/../x", "/%3Cscript%3E", "/METRICS", "/%6detrics", &long]
+    {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let answer = last_answer(&server, request.as_bytes());
         assert_eq!(answer.status, 404, "{path:.30}");
@@ -203,6 +205,25 @@ fn unknown_paths_get_a_constant_answer() {
     // No path at all.
     let answer = last_answer(&server, b"GET /<script>alert(1)</script> HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!((answer.status, answer.body.as_str()), (400, ""));
+}
+
+#[test]
+fn the_page_is_served_with_a_policy_that_lets_it_load_and_run_nothing_else() {
+    let (_registry, server) = serve(|builder| builder);
+    let answer = last_answer(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(answer.body.starts_with("<!doctype html>") && answer.body.ends_with("</html>\n"));
+    let policy = answer.header("content-security-policy").unwrap();
+    for part in ["default-src 'none'", "script-src 'sha256-", "connect-src 'self'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    let head = last_answer(&server, b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert_eq!(head.header("content-length"), Some(answer.body.len().to_string().as_str()));
+    let post = last_answer(&server, b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert_eq!(post.status, 405);
 }
 
 #[test]

@@ -22,22 +22,27 @@ pub(crate) enum Tool {
 
 /// A program from the Debian package of the same name.
 pub(crate) fn from_debian(program: &str, log: &mut Log) -> Result<Tool> {
+    from_debian_package(program, program, log)
+}
+
+/// A program from the Debian package that has it.
+pub(crate) fn from_debian_package(program: &str, package: &str, log: &mut Log) -> Result<Tool> {
     if on_path(program).is_some() {
         return Ok(Tool::Ready);
     }
-    let advice = format!("{program} is not installed: sudo apt-get install -y --no-install-recommends {program}");
+    let advice = format!("{program} is not installed: sudo apt-get install -y --no-install-recommends {package}");
     if on_path("apt-get").is_none() {
         return Ok(Tool::Missing(format!("{program} is not installed, and there is no apt-get to install it with")));
     }
     let Some(prefix) = root_prefix() else {
         return Ok(Tool::Missing(advice));
     };
-    println!("   installing {program} with apt-get");
+    println!("   installing {package} with apt-get");
     let update = apt(&prefix, &["update"], log);
-    let install = apt(&prefix, &["install", "-y", "--no-install-recommends", program], log);
+    let install = apt(&prefix, &["install", "-y", "--no-install-recommends", package], log);
     match (install, on_path(program)) {
         (Ok(()), Some(_)) => Ok(Tool::Ready),
-        (Ok(()), None) => Ok(Tool::Missing(format!("apt-get installed {program}, but it is not on the PATH"))),
+        (Ok(()), None) => Ok(Tool::Missing(format!("apt-get installed {package}, but {program} is not on the PATH"))),
         (Err(error), _) => {
             let cause = update.err().unwrap_or(error);
             Ok(Tool::Missing(format!("{advice} ({cause:#})")))

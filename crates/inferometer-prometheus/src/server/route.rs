@@ -2,7 +2,9 @@
 
 use super::site::Site;
 use super::stream::Watch;
-use crate::service::{MetricsBody, MetricsService, not_allowed, plain};
+use crate::page;
+use crate::service::{MetricsBody, MetricsService, answer, not_allowed, plain};
+use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -62,8 +64,19 @@ async fn admitted(site: &Site, request: &Request<Incoming>, deadline: Instant) -
 async fn route(service: &MetricsService, request: &Request<Incoming>, deadline: Instant) -> Response<MetricsBody> {
     match request.uri().path() {
         "/metrics" => service.respond(request.method(), request.uri(), request.headers(), deadline).await,
-        "/health" if matches!(*request.method(), Method::GET | Method::HEAD) => plain(StatusCode::OK, "ok\n"),
-        "/health" => not_allowed(),
+        "/" | "/health" if !matches!(*request.method(), Method::GET | Method::HEAD) => not_allowed(),
+        "/" => live_page(),
+        "/health" => plain(StatusCode::OK, "ok\n"),
         _ => plain(StatusCode::NOT_FOUND, "not found; the metrics are at /metrics\n"),
     }
+}
+
+fn live_page() -> Response<MetricsBody> {
+    let mut response =
+        answer(StatusCode::OK, "text/html; charset=utf-8", Bytes::from_static(page::DOCUMENT.as_bytes()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
 }

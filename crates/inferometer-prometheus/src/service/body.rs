@@ -33,7 +33,7 @@ pub(crate) fn plain(status: StatusCode, text: &'static str) -> Response<MetricsB
     answer(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
 }
 
-pub(super) fn answer(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<MetricsBody> {
+pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<MetricsBody> {
     let mut response = Response::new(MetricsBody(Some(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

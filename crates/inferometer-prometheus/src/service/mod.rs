@@ -6,7 +6,7 @@ mod one_at_a_time;
 mod scrape_timeout;
 
 pub use body::MetricsBody;
-pub(crate) use body::plain;
+pub(crate) use body::{answer, plain};
 #[cfg(feature = "http")]
 pub(crate) use failure::Failure;
 pub(crate) use one_at_a_time::OneAtATime;
@@ -14,7 +14,6 @@ pub(crate) use one_at_a_time::OneAtATime;
 use crate::exporter::Scrape;
 use crate::rendered::RenderError;
 use crate::{Exporter, ScrapeRequest};
-use body::answer;
 #[cfg(not(feature = "http"))]
 use failure::Failure;
 use failure::Failures;

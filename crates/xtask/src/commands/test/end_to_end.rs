@@ -50,6 +50,16 @@ pub(super) fn judges(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     counted::outcome(&log.run(cargo.env("INFEROMETER_PYTHON_PACKAGES", packages))?)
 }
 
+/// The page at `/` in Chromium, which comes with the driver. The engine is not needed.
+pub(super) fn live_page(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    if let Tool::Missing(advice) = install::from_debian_package("chromedriver", "chromium-driver", log)? {
+        return Ok(Outcome::Skipped(advice));
+    }
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["test", "--no-fail-fast", "-p", "inferometer-e2e", "--test", "page", "--", "--nocapture"]);
+    counted::outcome(&log.run(&mut cargo)?)
+}
+
 fn run(workspace: &Workspace, log: &mut Log, tests: &[&str]) -> Result<Outcome> {
     let (_, engine) = engine::build(workspace, Build::Native);
     ensure!(engine.is_file(), "there is no {}; the stage `engine` builds it", engine.display());
