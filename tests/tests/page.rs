@@ -342,7 +342,7 @@ fn what_it_shows_is_what_a_scrape_says() {
     assert_eq!(number(&tiles["Series"]), scrape.value("inferometer_series", &[]).unwrap());
     assert_eq!(number(&tiles["Recording threads"]), scrape.value("inferometer_threads", &[]).unwrap());
     assert_eq!(tiles["Records dropped"], "0");
-    let ratio = tiles["Processor time, ever"].as_str().unwrap().trim_end_matches("\u{a0}%").parse::<f64>().unwrap();
+    let ratio = tiles["Share since start"].as_str().unwrap().trim_end_matches("\u{a0}%").parse::<f64>().unwrap();
     let real = 100.0 * scrape.value("inferometer_overhead_ratio", &[]).unwrap();
     assert!((ratio / real - 1.0).abs() < 0.1, "{ratio} is not {real}");
     visit.assert_quiet();

@@ -21,8 +21,8 @@ pub(crate) const DOCUMENT: &str = concat!(
 /// What the browser may do with it.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = concat!(
     "default-src 'none'; ",
-    "style-src 'sha256-4prhOh7Pbsz2TEhSYemWjdqCmKM3ibAJKrXKnjH9jHo='; ",
-    "script-src 'sha256-JQ6Xcg7ushTIhU0zpgBo1d0xFB8i/WSOlYMm1bqE+94='; ",
+    "style-src 'sha256-YvEfp+1z9US8ZmaF6I3k82wmZglyvg9pr9WeGjZ4c/c='; ",
+    "script-src 'sha256-69Z3e+MVPN0NxeEDx5WW91NQ+C9vQoWYoq1FjMC3FZY='; ",
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 

@@ -761,8 +761,8 @@
     ['inference_step_seconds', 'Forward pass'],
   ];
   const COST = [
-    ['Processor time, now', quotient('inferometer_overhead_seconds_total', 'inferometer_recording_cpu_seconds_total')],
-    ['Processor time, ever', () => {
+    ['Share of CPU time', quotient('inferometer_overhead_seconds_total', 'inferometer_recording_cpu_seconds_total')],
+    ['Share since start', () => {
       const found = highest('inferometer_overhead_ratio')(), seconds = present('inferometer_overhead_seconds_total');
       if (found && seconds) found.detail = `${amount(seconds.summary.total, 'seconds')} in all`;
       return found;
