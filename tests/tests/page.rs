@@ -340,7 +340,17 @@ fn what_it_shows_is_what_a_scrape_says() {
     assert_eq!(tiles["Requests waiting"], "2");
     assert_eq!(tiles["KV cache in use"], "42.0\u{a0}%");
     assert_eq!(number(&tiles["Series"]), scrape.value("inferometer_series", &[]).unwrap());
-    assert_eq!(number(&tiles["Recording threads"]), scrape.value("inferometer_threads", &[]).unwrap());
+    // A thread of another test may end between the two.
+    wait::until("the recording threads of a scrape", Duration::from_secs(30), || {
+        let shown = visit.ask(
+            "[...document.querySelectorAll('.tile')]
+                .find((tile) => tile.querySelector('dt').textContent === 'Recording threads')
+                .querySelector('.value').textContent",
+        );
+        let answer = Client::new().get(&format!("http://{}/metrics", visit.address))?;
+        let threads = Scrape::parse(&answer.body)?.value("inferometer_threads", &[]);
+        if Some(number(&shown)) == threads { Ok(()) } else { Err(format!("{shown} and {threads:?}")) }
+    });
     assert_eq!(tiles["Records dropped"], "0");
     let ratio = tiles["Share since start"].as_str().unwrap().trim_end_matches("\u{a0}%").parse::<f64>().unwrap();
     let real = 100.0 * scrape.value("inferometer_overhead_ratio", &[]).unwrap();
