@@ -58,7 +58,8 @@ fn visit() -> Option<Visit> {
     let address = server.local_addr().to_string();
     browser.resize(1280, 900);
     // Of the page that the browser begins with.
-    (browser.console(), browser.requests());
+    browser.console();
+    browser.requests();
     browser.open(&format!("http://{address}/"));
     let visit = Visit { browser, server: Some(server), address, _turn: turn };
     visit.until("the page is live", "document.querySelector('#status').dataset.state === 'live'");

@@ -95,7 +95,8 @@ pub(super) fn tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     output += &log.run(cargo.args(["--test", "tls"]))?;
     let mut cargo = workspace.cargo(Build::Plain);
     cargo.args(["test", "-p", "inferometer-prometheus", "--features", "tls", "--doc"]);
-    output += &log.run(cargo.args(["web_config", "serve_with"]))?;
+    // More than one filter, so behind the dashes.
+    output += &log.run(cargo.args(["--", "web_config", "serve_with"]))?;
     // The end-to-end tests' own tools, and the programs in the README.
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--lib"]))?;
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--doc"]))?;
