@@ -17,13 +17,14 @@ pub(crate) struct Cost {
     cold: AtomicU64,
 }
 
-/// A record that measures itself waits until its memory has arrived; others do not, and the processor meanwhile goes on
-/// with what follows. On the other hand it has the thread's table in the cache already. What remains of the wait is this
-/// much, by comparison with loops that were timed with and without their records: see `docs/overhead.md`.
-const OVERLAP: f32 = 0.8;
+/// A record that measures itself waits until its memory has arrived; others do not. The processor goes on with what
+/// follows meanwhile, also with further records, and what takes no longer than this many nanoseconds is hidden by that
+/// altogether...
+const HIDDEN: f32 = 8.0;
 
-/// By so much a record that measures itself seems to take longer although its memory is near; nanoseconds.
-const NOISE: f32 = 1.0;
+/// ... while of the rest this much remains. By comparison with loops that were timed with and without their records: see
+/// `docs/overhead.md`.
+const OVERLAP: f32 = 0.35;
 
 /// The mean goes over so many of the last ones.
 const MEMORY: u32 = 64;
@@ -46,15 +47,15 @@ impl Cost {
 
     /// How much more it is where it is made.
     pub(crate) fn cold(&self) -> f32 {
-        OVERLAP * (f32::from_bits(self.cold.load(Relaxed) as u32) - NOISE).max(0.0)
+        OVERLAP * (f32::from_bits(self.cold.load(Relaxed) as u32) - HIDDEN).max(0.0)
     }
 
-    /// Takes in what was measured with everything in the caches: at once if it is less than was known, for what disturbs
-    /// only adds to it; else bit by bit, for a processor may become slower. What cannot be is cut to what can.
+    /// Takes in what was measured with everything in the caches, bit by bit, for it is a difference of two times, and a
+    /// processor changes its speed. What cannot be is cut to what can.
     pub(crate) fn follow(&self, nanos: f32) {
         let (nanos, known) = (nanos.clamp(0.05, 10_000.0), self.hot());
         let first = !self.is_known.swap(true, Relaxed);
-        let hot = if first || nanos < known { nanos } else { known + (nanos - known) / 8.0 };
+        let hot = if first { nanos } else { known + (nanos - known) / 8.0 };
         self.hot.store(hot.to_bits(), Relaxed);
     }
 
@@ -85,20 +86,26 @@ pub(crate) static SAMPLE: Cost = Cost::usually(80.0);
 /// last look at the clock.
 static SEEN: Cost = Cost::usually(70.0);
 
-/// How much more a sample costs for each nanosecond that it sees of cold memory: it cannot see how its own first
-/// instructions are fetched. By comparison with samples that were timed from outside: see `docs/overhead.md`.
-const UNSEEN: f32 = 1.2;
+/// How much a sample costs besides for each nanosecond of cold memory that it sees: it cannot see how the first
+/// instructions of its start and of its end are fetched. By comparison with samples that were timed from outside: see
+/// `docs/overhead.md`.
+const UNSEEN: f32 = 2.0;
+
+/// What a sample never sees of itself.
+fn besides() -> f32 {
+    (SAMPLE.hot() - SEEN.hot()).max(0.0)
+}
 
 /// What a sample costs that has seen this of itself.
 pub(crate) fn whole(seen: f32) -> f32 {
-    (SAMPLE.hot() + (seen - SEEN.hot()) * UNSEEN).max(1.0)
+    seen + besides() + UNSEEN * (seen - SEEN.hot()).max(0.0)
 }
 
-/// Takes in what a sample costs with everything in the caches, and what was booked for it by [`whole`], on average.
-pub(crate) fn follow_sample(whole: f32, booked: f32) {
-    let seen = SEEN.hot() + (booked - SAMPLE.hot()) / UNSEEN;
-    SEEN.follow(seen);
-    SAMPLE.follow(whole);
+/// Takes in what a sample costs with everything in the caches, and what was found by [`whole`] for such a one.
+pub(crate) fn follow_sample(cost: f32, found: f32) {
+    let more = found - besides() - SEEN.hot();
+    SEEN.follow(SEEN.hot() + if more > 0.0 { more / (1.0 + UNSEEN) } else { more });
+    SAMPLE.follow(cost);
 }
 
 /// What the budget reckons with now.
