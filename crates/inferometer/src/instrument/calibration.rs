@@ -31,7 +31,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Instruments {
     /// Several of both, as records to one and the same cell wait for each other.
-    counters: Vec<Counter>,
+    counters: [Counter; 4],
     observed: Vec<Histogram>,
     /// Sections that are hardly ever timed, and one that is timed so often that its samples can be measured, and so seldom
     /// that the processor does not foresee them.
@@ -70,13 +70,19 @@ pub(crate) fn refresh() {
 impl Instruments {
     fn new() -> Result<Self, RegisterError> {
         let registry = Registry::new();
+        let counter = |name| registry.counter(name, &[]);
         let histogram = |name: String, sampling| {
             let histogram: Histogram = registry.histogram(&name, &[])?;
             histogram.set_sampling(sampling);
             Ok(histogram)
         };
         Ok(Instruments {
-            counters: (0..8).map(|i| registry.counter(&format!("add_{i}_total"), &[])).collect::<Result<_, _>>()?,
+            counters: [
+                counter("add_0_total")?,
+                counter("add_1_total")?,
+                counter("add_2_total")?,
+                counter("add_3_total")?,
+            ],
             observed: (0..4)
                 .map(|i| registry.histogram(&format!("observe_{i}_seconds"), &[]))
                 .collect::<Result<_, _>>()?,

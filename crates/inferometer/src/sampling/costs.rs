@@ -11,20 +11,23 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 #[derive(Debug)]
 pub(crate) struct Cost {
     hot: AtomicU32,
+    wait: Wait,
     /// Whether that was measured.
     is_known: AtomicBool,
     /// How often a record has measured itself, and by how much it took longer, on average. In one word.
     cold: AtomicU64,
 }
 
-/// A record that measures itself waits until its memory has arrived; others do not. The processor goes on with what
-/// follows meanwhile, also with further records, and what takes no longer than this many nanoseconds is hidden by that
-/// altogether...
-const HIDDEN: f32 = 8.0;
-
-/// ... while of the rest this much remains. By comparison with loops that were timed with and without their records: see
-/// `docs/overhead.md`.
-const OVERLAP: f32 = 0.35;
+/// What a record that waits for its memory says of one that does not. Records do not wait: the processor goes on with what
+/// follows, also with further records. On the other hand there is what the waiting one has in the caches already, as a
+/// histogram's bounds. By comparison with loops that were timed with and without their records: see `docs/overhead.md`.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    /// So many nanoseconds of the wait are hidden altogether ...
+    hidden: f32,
+    /// ... and each one more costs this.
+    remains: f32,
+}
 
 /// The mean goes over so many of the last ones.
 const MEMORY: u32 = 64;
@@ -36,8 +39,9 @@ const MOST_TIMES: f32 = 8.0;
 const LEAST: f32 = 10.0;
 
 impl Cost {
-    const fn usually(nanos: f32) -> Self {
-        Cost { hot: AtomicU32::new(nanos.to_bits()), is_known: AtomicBool::new(false), cold: AtomicU64::new(0) }
+    const fn usually(nanos: f32, wait: Wait) -> Self {
+        let (is_known, cold) = (AtomicBool::new(false), AtomicU64::new(0));
+        Cost { hot: AtomicU32::new(nanos.to_bits()), wait, is_known, cold }
     }
 
     /// With everything in the caches.
@@ -47,7 +51,7 @@ impl Cost {
 
     /// How much more it is where it is made.
     pub(crate) fn cold(&self) -> f32 {
-        OVERLAP * (f32::from_bits(self.cold.load(Relaxed) as u32) - HIDDEN).max(0.0)
+        self.wait.remains * (f32::from_bits(self.cold.load(Relaxed) as u32) - self.wait.hidden).max(0.0)
     }
 
     /// Takes in what was measured with everything in the caches, bit by bit, for it is a difference of two times, and a
@@ -73,18 +77,20 @@ impl Cost {
     }
 }
 
+const ONE_CELL: Wait = Wait { hidden: 8.0, remains: 0.35 };
+
 /// An add to one cell: a counter, an up-down counter.
-pub(crate) static ADD: Cost = Cost::usually(0.7);
+pub(crate) static ADD: Cost = Cost::usually(0.7, ONE_CELL);
 /// A record to a histogram.
-pub(crate) static OBSERVE: Cost = Cost::usually(3.0);
+pub(crate) static OBSERVE: Cost = Cost::usually(3.0, Wait { hidden: 0.0, remains: 1.5 });
 /// An event that is not timed.
-pub(crate) static EVENT: Cost = Cost::usually(1.5);
+pub(crate) static EVENT: Cost = Cost::usually(1.5, ONE_CELL);
 /// A section that is timed, less what it would cost not to be.
-pub(crate) static SAMPLE: Cost = Cost::usually(80.0);
+pub(crate) static SAMPLE: Cost = Cost::usually(80.0, ONE_CELL);
 
 /// What a sample sees of its own cost, with everything in the caches: not how it is called, nor what it does after its
 /// last look at the clock.
-static SEEN: Cost = Cost::usually(70.0);
+static SEEN: Cost = Cost::usually(70.0, ONE_CELL);
 
 /// How much a sample costs besides for each nanosecond of cold memory that it sees: it cannot see how the first
 /// instructions of its start and of its end are fetched. By comparison with samples that were timed from outside: see
