@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::args::Args;
 use crate::engine::spawn;
+use crate::gpu;
 use crate::http;
 use crate::load::{self, LoadConfig, LoadResult};
 use crate::machine::{Build, Machine, ProcessMemory};
@@ -50,6 +51,7 @@ async fn serve(args: &Args, machine: Machine, loaded: Loaded) -> Result<()> {
     Registry::global()
         .register_collector("process", ProcessCollector::new())
         .context("cannot register the process's metrics")?;
+    let gpu = gpu::watch(args.gpu)?;
     let telemetry = Instrumented::new(&info.name);
     let metrics = Exporter::builder()
         .build()?
@@ -117,6 +119,7 @@ async fn serve(args: &Args, machine: Machine, loaded: Loaded) -> Result<()> {
         served?.context("the server failed")?;
     }
     metrics.shutdown();
+    drop(gpu);
     if engine.is_err() {
         bail!("the engine's thread panicked; its message is above");
     }

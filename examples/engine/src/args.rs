@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::gpu::GpuChoice;
 use crate::model::ModelSpec;
 
 /// A small inference server on a real model, with its metrics.
@@ -63,6 +64,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one)]
     pub queue: usize,
 
+    /// Which GPUs are watched for the metrics.
+    #[arg(long, value_name = "GPU", default_value = "auto")]
+    pub gpu: GpuChoice,
+
     /// Write the summary to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -95,6 +100,7 @@ mod tests {
         let args = Args::try_parse_from(["engine"]).expect("no arguments are needed");
         assert_eq!((args.requests, args.linger), (16, None));
         assert_eq!(args.model, ModelSpec::SmolLm2);
+        assert_eq!(args.gpu, GpuChoice::Auto);
         let args = Args::try_parse_from(["engine", "--model", "m.gguf"]).expect("parses");
         assert_eq!(args.model, ModelSpec::File("m.gguf".into()));
         Args::try_parse_from(["engine", "--max-running", "0"]).expect_err("nothing could run");

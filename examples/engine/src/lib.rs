@@ -56,6 +56,7 @@ pub mod chat;
 pub mod client;
 pub mod engine;
 pub mod fetch;
+pub mod gpu;
 pub mod http;
 pub mod load;
 pub mod machine;

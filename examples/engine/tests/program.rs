@@ -120,6 +120,65 @@ fn it_answers_its_own_load_and_reports_what_the_metrics_say() {
     assert!(program.wait().success());
 }
 
+/// Waits for a line of the metrics that starts so, and gives back the rest of it.
+fn awaited(metrics: &str, series: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let scrape = get(metrics);
+        if let Some(rest) = scrape.lines().find_map(|line| line.strip_prefix(series)) {
+            return rest.trim().to_owned();
+        }
+        assert!(Instant::now() < deadline, "no {series} in\n{scrape}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn it_watches_the_gpus_that_it_is_told_to_and_goes_on_without_any() {
+    let quiet = ["--requests", "0"];
+    let (_program, mut output) = Program::start(&[&quiet[..], &["--gpu", "fake"]].concat());
+    let metrics = line_after(&mut output, "metrics: ");
+    assert!(awaited(&metrics, "gpu_power_watts{gpu=\"0\",").ends_with(" 512"));
+    assert_eq!(sample(&get(&metrics), "gpu_probe_up"), 1.0);
+
+    let (_program, mut output) = Program::start(&[&quiet[..], &["--gpu", "off"]].concat());
+    let metrics = line_after(&mut output, "metrics: ");
+    assert!(!get(&metrics).contains("gpu_"));
+
+    // A real library, as far as the program can tell.
+    let library = fake_nvml::FakeLibrary::new(&fake_nvml::Script::with([fake_nvml::Gpu::h100("GPU-1")]));
+    let mut child = Command::new(ENGINE)
+        .args(["--model", "random-tiny", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"])
+        .args(["--requests", "0", "--gpu", "nvml"])
+        .env("LD_LIBRARY_PATH", library.directory())
+        .env_remove("CUDA_VISIBLE_DEVICES")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut output = BufReader::new(child.stdout.take().expect("is piped"));
+    let mut messages = BufReader::new(child.stderr.take().expect("is piped"));
+    let _program = Program(child);
+    let metrics = line_after(&mut output, "metrics: ");
+    assert!(awaited(&metrics, "gpu_memory_used_bytes{gpu=\"0\",uuid=\"GPU-1\"}").ends_with("51539607552"));
+    assert_eq!(line_after(&mut messages, "gpu: "), "1 GPU (nvml)");
+
+    // AMD's: on a machine without one, it is said once.
+    if !std::path::Path::new("/sys/class/drm").exists() {
+        let mut child = Command::new(ENGINE)
+            .args(["--model", "random-tiny", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"])
+            .args(["--requests", "3", "--max-tokens", "2", "--linger", "4", "--gpu", "amd"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let mut messages = String::new();
+        child.stderr.take().expect("is piped").read_to_string(&mut messages).expect("reads");
+        assert!(Program(child).wait().success());
+        assert_eq!(messages.matches("gpu: no GPU metrics: no AMD GPU").count(), 1, "{messages}");
+    }
+}
+
 #[test]
 fn it_ends_by_itself_when_it_is_told_not_to_linger() {
     let (mut program, mut output) = Program::start(&["--requests", "3", "--max-tokens", "2", "--linger", "0"]);

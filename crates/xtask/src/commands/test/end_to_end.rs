@@ -50,6 +50,21 @@ pub(super) fn judges(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     counted::outcome(&log.run(cargo.env("INFEROMETER_PYTHON_PACKAGES", packages))?)
 }
 
+/// Dashboards that others made, on a Prometheus that scrapes GPUs which are not there. The engine is not needed.
+pub(super) fn gpu_dashboards(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    if let Tool::Missing(advice) = install::from_debian("prometheus", log)? {
+        return Ok(Outcome::Skipped(advice));
+    }
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["test", "--no-fail-fast", "-p", "inferometer-e2e", "--test", "gpu_dashboards", "--", "--nocapture"]);
+    // They are not copied into the project, so they may not be there.
+    let dashboards = workspace.path("../shared/fixtures/dashboards");
+    if dashboards.is_dir() {
+        cargo.env("INFEROMETER_DASHBOARDS", dashboards);
+    }
+    counted::outcome(&log.run(&mut cargo)?)
+}
+
 /// The page at `/` in Chromium, which comes with the driver. The engine is not needed.
 pub(super) fn live_page(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     if let Tool::Missing(advice) = install::from_debian_package("chromedriver", "chromium-driver", log)? {

@@ -11,8 +11,18 @@ use crate::report::Outcome;
 use crate::workspace::{Build, Workspace};
 
 /// The crates that are published.
-const LIBRARIES: [&str; 8] =
-    ["-p", "inferometer", "-p", "inferometer-cli", "-p", "inferometer-derive", "-p", "inferometer-prometheus"];
+const LIBRARIES: [&str; 10] = [
+    "-p",
+    "inferometer",
+    "-p",
+    "inferometer-cli",
+    "-p",
+    "inferometer-derive",
+    "-p",
+    "inferometer-gpu",
+    "-p",
+    "inferometer-prometheus",
+];
 
 /// Integration tests of the core in which threads meet.
 const THREADED_TESTS: [&str; 4] = ["conservation", "exemplars", "faults_threads", "sampling"];
@@ -38,6 +48,11 @@ pub(super) fn lints(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let mut cargo = workspace.cargo(Build::Plain);
     cargo.args(["clippy", "-p", "inferometer-prometheus", "--features", metrics_exporter(), "--features", "tls"]);
     log.run(cargo.args(["--all-targets", "--", "-D", "warnings"]))?;
+    for features in [["--features", "profiles"].as_slice(), &["--no-default-features"]] {
+        let mut cargo = workspace.cargo(Build::Plain);
+        cargo.args(["clippy", "-p", "inferometer-gpu", "--all-targets"]).args(features);
+        log.run(cargo.args(["--", "-D", "warnings"]))?;
+    }
     // The service without the server.
     let mut cargo = workspace.cargo(Build::Plain);
     cargo.args(["clippy", "-p", "inferometer-prometheus", "--no-default-features", "--features", "tower"]);
@@ -68,6 +83,8 @@ pub(super) fn docs(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
             "inferometer/metrics,inferometer/overhead",
             "--features",
             "inferometer-prometheus/metrics-exporter,inferometer-prometheus/tls",
+            "--features",
+            "inferometer-gpu/profiles",
         ])
         .args(LIBRARIES);
     log.run(cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
@@ -97,6 +114,13 @@ pub(super) fn tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     cargo.args(["test", "-p", "inferometer-prometheus", "--features", "tls", "--doc"]);
     // More than one filter, so behind the dashes.
     output += &log.run(cargo.args(["--", "web_config", "serve_with"]))?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["test", "-p", "inferometer-gpu", "--features", "profiles", "--lib", "--test", "profiles"]);
+    output += &log.run(&mut cargo)?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    output += &log.run(cargo.args(["test", "-p", "inferometer-gpu", "--features", "profiles", "--doc", "profiles"]))?;
+    // The NVML library that the tests load.
+    output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-fake-nvml"]))?;
     // The end-to-end tests' own tools, and the programs in the README.
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--lib"]))?;
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--doc"]))?;

@@ -48,6 +48,7 @@ const STAGES: &[(&str, When, Run)] = &[
     ("tests with recording off", When::Always, library::tests_off),
     ("weight of the core", When::Always, weight::run),
     ("judges of the formats", When::Full, end_to_end::judges),
+    ("GPU dashboards", When::Full, end_to_end::gpu_dashboards),
     ("live page", When::Full, end_to_end::live_page),
     ("models under loom", When::Full, library::loom),
     ("ThreadSanitizer", When::Full, library::thread_sanitizer),

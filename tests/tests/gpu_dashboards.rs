@@ -1,0 +1,112 @@
+//! The dashboards of NVIDIA's DCGM exporter and of Triton, on a live Prometheus that scrapes GPUs which are not there: each
+//! expression has rows.
+//!
+//! The dashboards are others' and not copied here. `INFEROMETER_DASHBOARDS` names the folder that has
+//! `dcgm-exporter.json` and `triton-k8s-onprem.json`.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fake_nvml::{FakeLibrary, Gpu, Script};
+use inferometer::Registry;
+use inferometer_e2e::prometheus::{Prometheus, Row};
+use inferometer_e2e::wait;
+use inferometer_gpu::{Devices, GpuMonitor, NvmlProbe, profiles};
+use inferometer_prometheus::{Exporter, Server};
+use serde_json::Value;
+
+/// How long a query may stay without rows: some scrapes, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// The folder; `None` if the test has to go without it.
+fn dashboards() -> Option<PathBuf> {
+    let folder = std::env::var_os("INFEROMETER_DASHBOARDS").filter(|folder| !folder.is_empty());
+    if folder.is_none() {
+        println!("\nskipped test: INFEROMETER_DASHBOARDS does not say where the dashboards are");
+    }
+    folder.map(PathBuf::from)
+}
+
+/// The expressions of a dashboard's panels, with variables as Grafana fills them in where nothing is chosen.
+fn expressions(file: &Path) -> Vec<String> {
+    fn collect(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                if let Some(Value::String(expression)) = members.get("expr") {
+                    found.push(expression.replace("$instance", ".*").replace("$gpu", ".*"));
+                }
+                members.values().for_each(|member| collect(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+            _ => {}
+        }
+    }
+    let text = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let mut found = Vec::new();
+    collect(&serde_json::from_slice(&text).expect("a dashboard is JSON"), &mut found);
+    found
+}
+
+/// Two GPUs, behind a server that serves a profile's names.
+struct Served {
+    server: Server,
+    _monitor: GpuMonitor,
+    _library: FakeLibrary,
+}
+
+fn serve(profile: &str) -> Served {
+    let library = FakeLibrary::new(&Script::with([Gpu::h100("GPU-1"), Gpu::h100("GPU-2")]));
+    let registry = Registry::new();
+    let monitor = GpuMonitor::builder().registry(&registry).devices(Devices::all());
+    let monitor = monitor.probe(NvmlProbe::with_library(library.path())).start().expect("a monitor");
+    let exporter = Exporter::builder().registry(registry).profile(profiles::dcgm()).profile(profiles::triton());
+    let server = exporter.expose([profile]).build().expect("an exporter").serve("127.0.0.1:0").expect("a free port");
+    Served { server, _monitor: monitor, _library: library }
+}
+
+fn rows(prometheus: &Prometheus, expression: &str) -> Vec<Row> {
+    wait::until(expression, LIMIT, || {
+        let rows = prometheus.query(expression)?;
+        if rows.is_empty() { Err("no rows".to_owned()) } else { Ok(rows) }
+    })
+}
+
+#[test]
+fn every_expression_of_the_dcgm_dashboard_has_rows() {
+    let Some(folder) = dashboards() else { return };
+    let expressions = expressions(&folder.join("dcgm-exporter.json"));
+    assert!(expressions.len() >= 8, "{expressions:?}");
+    let served = serve("dcgm");
+    let Some(prometheus) = Prometheus::start(&served.server.local_addr().to_string()) else { return };
+    for expression in &expressions {
+        let rows = rows(&prometheus, expression);
+        let of_all = expression.starts_with("avg(") || expression.starts_with("sum(");
+        assert_eq!(rows.len(), if of_all { 1 } else { 2 }, "{expression}: {rows:?}");
+    }
+    // What its variables list.
+    let gpus = rows(&prometheus, "count by (gpu) (DCGM_FI_DEV_GPU_TEMP)");
+    let gpus: Vec<_> = gpus.iter().map(|row| row.labels["gpu"].as_str().unwrap_or_default()).collect();
+    assert_eq!(gpus.len(), 2, "{gpus:?}");
+    // And in its units.
+    let one = |expression: &str| rows(&prometheus, expression)[0].value;
+    assert_eq!(one("DCGM_FI_DEV_FB_USED{gpu=\"0\"}"), 49_152.0);
+    assert_eq!(one("DCGM_FI_DEV_SM_CLOCK{gpu=\"0\"} * 1000000"), 1.755e9);
+}
+
+#[test]
+fn every_gpu_panel_of_the_triton_dashboard_has_rows() {
+    let Some(folder) = dashboards() else { return };
+    let mut expressions = expressions(&folder.join("triton-k8s-onprem.json"));
+    expressions.retain(|expression| expression.contains("nv_gpu_") || expression.contains("nv_energy_"));
+    assert!(expressions.len() >= 4, "{expressions:?}");
+    let served = serve("triton");
+    let Some(prometheus) = Prometheus::start(&served.server.local_addr().to_string()) else { return };
+    for expression in &expressions {
+        let rows = rows(&prometheus, expression);
+        assert_eq!(rows.len(), if expression.starts_with("sum(") { 1 } else { 2 }, "{expression}: {rows:?}");
+    }
+    let used = rows(&prometheus, "nv_gpu_memory_used_bytes{gpu_uuid=\"GPU-2\"}");
+    assert_eq!(used[0].value, 51_539_607_552.0);
+}
