@@ -34,7 +34,7 @@ fn a_thousand_hangs_and_recoveries_leave_no_thread_behind() {
         .interval(Tier::Fast, ms(1))
         .interval(Tier::Slow, ms(1))
         .deadline(ms(1))
-        .grace(ms(1))
+        .grace(ms(20))
         .backoff(ms(1), ms(1))
         .probe(fake.clone())
         .start()

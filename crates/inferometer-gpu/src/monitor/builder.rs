@@ -126,6 +126,7 @@ impl GpuMonitorBuilder {
             return Err(StartError::Interval { tier });
         }
         let patience = config.deadline.saturating_add(PATIENCE);
+        let lifetime = config.lifetime(Tier::Fast);
         let (shared, config) = (Arc::new(Shared::new()), Arc::new(config));
         let collector = GpuCollector { shared: Arc::clone(&shared), config: Arc::clone(&config) };
         registry.register_collector(COLLECTOR, collector).map_err(StartError::Register)?;
@@ -138,7 +139,7 @@ impl GpuMonitorBuilder {
             drop(alive);
         });
         match thread {
-            Ok(thread) => Ok(GpuMonitor { shared, registry, stop, ended, thread: Some(thread), patience }),
+            Ok(thread) => Ok(GpuMonitor { shared, registry, stop, ended, thread: Some(thread), patience, lifetime }),
             Err(error) => {
                 registry.unregister_collector(COLLECTOR);
                 Err(StartError::Thread(error))

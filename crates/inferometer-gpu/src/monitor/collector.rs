@@ -2,6 +2,7 @@
 
 use super::Config;
 use super::state::{Known, Number, Shared, State};
+use crate::call::Tier;
 use crate::metric::{Metric, Spec};
 use inferometer::{Collector, CollectorError, CollectorFamily, CollectorSink, Kind, Unit};
 use std::error::Error;
@@ -144,7 +145,7 @@ impl Collector for GpuCollector {
         let now = Instant::now();
         state.count_overdue(now);
         let state = &*state;
-        sink.gauge(UP, &[], f64::from(u8::from(state.is_up(now))))?;
+        sink.gauge(UP, &[], f64::from(u8::from(state.is_up(now, self.config.lifetime(Tier::Fast)))))?;
         for known in state.devices.values() {
             self.device(state, known, now, sink)?;
         }

@@ -54,6 +54,8 @@ pub struct GpuMonitor {
     ended: Receiver<()>,
     thread: Option<JoinHandle<()>>,
     patience: Duration,
+    /// For how long what the thread said last is believed.
+    lifetime: Duration,
 }
 
 /// The name of the collector.
@@ -113,7 +115,7 @@ impl GpuMonitor {
 
     /// Whether the driver answers for all GPUs that are watched, and no call is past its deadline: `gpu_probe_up`.
     pub fn is_up(&self) -> bool {
-        self.shared.lock().is_up(Instant::now())
+        self.shared.lock().is_up(Instant::now(), self.lifetime)
     }
 
     /// The GPUs that are watched, by the latest list.

@@ -18,6 +18,8 @@ pub(super) struct Shared(Mutex<State>);
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) status: Status,
+    /// When the thread last said how it is.
+    pub(super) came_round: Instant,
     pub(super) driver: Option<Driver>,
     /// By UUID.
     pub(super) devices: BTreeMap<String, Known>,
@@ -86,6 +88,7 @@ impl Shared {
     pub(super) fn new() -> Self {
         Shared(Mutex::new(State {
             status: Status::Starting,
+            came_round: Instant::now(),
             driver: None,
             devices: BTreeMap::new(),
             in_flight: None,
@@ -101,9 +104,11 @@ impl Shared {
 }
 
 impl State {
-    /// Whether the driver answers for all GPUs that are watched.
-    pub(super) fn is_up(&self, now: Instant) -> bool {
-        self.status.is_up() && !self.in_flight.as_ref().is_some_and(|call| call.is_overdue(now))
+    /// Whether the driver answers for all GPUs that are watched, and did so within `lifetime`.
+    pub(super) fn is_up(&self, now: Instant, lifetime: Duration) -> bool {
+        self.status.is_up()
+            && now.saturating_duration_since(self.came_round) <= lifetime
+            && !self.in_flight.as_ref().is_some_and(|call| call.is_overdue(now))
     }
 
     pub(super) fn count_failure(&mut self, call: Call, reason: Reason) {

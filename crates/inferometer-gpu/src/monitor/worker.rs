@@ -44,8 +44,8 @@ struct Watched {
     device: Device,
     /// What it does not have.
     unsupported: BTreeSet<Call>,
-    /// It does not answer, and is left alone until the driver is opened again.
-    failing: bool,
+    /// Why it does not answer. It is left alone until the driver is opened again.
+    failing: Option<ProbeError>,
 }
 
 /// What one call came to.
@@ -91,14 +91,14 @@ impl Worker {
     }
 
     fn session(&mut self, probe: &mut dyn Probe) -> End {
-        let mut session = match self.timed(Call::Open, || probe.open()).0 {
-            Ok(session) => session,
+        let opened = self.timed(Call::Open, || probe.open().map(|session| (session.driver(), session))).0;
+        let (driver, mut session) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 self.shared.lock().driver = None;
                 return self.failed(Call::Open, error);
             }
         };
-        let driver = session.driver();
         let name = driver.name;
         self.shared.lock().driver = Some(driver);
         let (mut watched, incomplete) = match self.list(&mut *session) {
@@ -113,7 +113,7 @@ impl Worker {
         due[Tier::Rare as usize] += self.config.interval(Tier::Rare);
         let mut reopen: Option<Instant> = None;
         while !self.is_stopped() {
-            let (mut late, mut trouble) = (false, incomplete.clone());
+            let (mut late, trouble) = (false, incomplete.clone());
             for tier in [Tier::Fast, Tier::Slow] {
                 if Instant::now() < due[tier as usize] {
                     continue;
@@ -124,11 +124,7 @@ impl Worker {
                     Err(end) => return end,
                 }
             }
-            if let Some(failing) = watched.iter().find(|gpu| gpu.failing) {
-                let message = format!("{} does not answer", failing.device.uuid);
-                trouble = Some(trouble.unwrap_or_else(|| ProbeError::new(Reason::GpuLost, message)));
-            }
-            match trouble {
+            match trouble.or_else(|| watched.iter().find_map(|gpu| gpu.failing.clone())) {
                 Some(error) => {
                     self.say(Status::Down { driver: Some(name), error });
                     let backoff = &mut self.backoff;
@@ -171,7 +167,7 @@ impl Worker {
         for (place, device) in listed.into_iter().enumerate() {
             match device {
                 Ok(device) if self.config.devices.includes(&device, &devices) => {
-                    watched.push(Watched { place, device, unsupported: BTreeSet::new(), failing: false });
+                    watched.push(Watched { place, device, unsupported: BTreeSet::new(), failing: None });
                 }
                 Ok(_) => {}
                 // Where GPUs are named, another one may be broken.
@@ -216,8 +212,8 @@ impl Worker {
         tier: Tier,
     ) -> Result<bool, End> {
         let mut any_late = false;
-        for gpu in watched.iter_mut().filter(|gpu| !gpu.failing) {
-            let (mut answered, mut failed) = (false, false);
+        for gpu in watched.iter_mut().filter(|gpu| gpu.failing.is_none()) {
+            let (mut answered, mut failed) = (false, None);
             for &call in calls.iter().filter(|call| call.tier() == tier) {
                 if self.is_stopped() {
                     return Err(End::Stopped);
@@ -238,15 +234,16 @@ impl Worker {
                     }
                     Answer::Failed(error) if error.reason().is_of_driver() => return Err(End::Failed(error)),
                     Answer::Failed(error) => {
-                        failed = true;
-                        if error.reason().is_of_device() {
-                            gpu.failing = true;
+                        let is_final = error.reason().is_of_device();
+                        failed = Some(error);
+                        if is_final {
+                            answered = false;
                             break;
                         }
                     }
                 }
             }
-            gpu.failing |= failed && !answered;
+            gpu.failing = failed.filter(|_| !answered);
         }
         Ok(any_late)
     }
@@ -325,6 +322,7 @@ impl Worker {
         let mut state = self.shared.lock();
         let is_news = status.is_news_after(&state.status);
         state.status = status.clone();
+        state.came_round = Instant::now();
         drop(state);
         if !is_news {
             return;
