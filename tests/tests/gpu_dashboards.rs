@@ -5,6 +5,7 @@
 //! `dcgm-exporter.json` and `triton-k8s-onprem.json`.
 #![cfg(target_os = "linux")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,11 +67,17 @@ fn serve(profile: &str) -> Served {
     Served { server, _monitor: monitor, _library: library }
 }
 
-fn rows(prometheus: &Prometheus, expression: &str) -> Vec<Row> {
+/// The rows of an expression, once there are as many.
+fn rows(prometheus: &Prometheus, expression: &str, count: usize) -> Vec<Row> {
     wait::until(expression, LIMIT, || {
         let rows = prometheus.query(expression)?;
-        if rows.is_empty() { Err("no rows".to_owned()) } else { Ok(rows) }
+        if rows.len() == count { Ok(rows) } else { Err(format!("{rows:?}")) }
     })
+}
+
+/// How many rows an expression has for two GPUs.
+fn count(expression: &str) -> usize {
+    if expression.starts_with("avg(") || expression.starts_with("sum(") { 1 } else { 2 }
 }
 
 #[test]
@@ -81,16 +88,14 @@ fn every_expression_of_the_dcgm_dashboard_has_rows() {
     let served = serve("dcgm");
     let Some(prometheus) = Prometheus::start(&served.server.local_addr().to_string()) else { return };
     for expression in &expressions {
-        let rows = rows(&prometheus, expression);
-        let of_all = expression.starts_with("avg(") || expression.starts_with("sum(");
-        assert_eq!(rows.len(), if of_all { 1 } else { 2 }, "{expression}: {rows:?}");
+        rows(&prometheus, expression, count(expression));
     }
-    // What its variables list.
-    let gpus = rows(&prometheus, "count by (gpu) (DCGM_FI_DEV_GPU_TEMP)");
-    let gpus: Vec<_> = gpus.iter().map(|row| row.labels["gpu"].as_str().unwrap_or_default()).collect();
-    assert_eq!(gpus.len(), 2, "{gpus:?}");
+    // What its variable lists.
+    let gpus = rows(&prometheus, "count by (gpu) (DCGM_FI_DEV_GPU_TEMP)", 2);
+    let gpus: BTreeSet<_> = gpus.iter().map(|row| row.labels["gpu"].as_str().unwrap_or_default()).collect();
+    assert_eq!(gpus, BTreeSet::from(["0", "1"]));
     // And in its units.
-    let one = |expression: &str| rows(&prometheus, expression)[0].value;
+    let one = |expression: &str| rows(&prometheus, expression, 1)[0].value;
     assert_eq!(one("DCGM_FI_DEV_FB_USED{gpu=\"0\"}"), 49_152.0);
     assert_eq!(one("DCGM_FI_DEV_SM_CLOCK{gpu=\"0\"} * 1000000"), 1.755e9);
 }
@@ -104,9 +109,8 @@ fn every_gpu_panel_of_the_triton_dashboard_has_rows() {
     let served = serve("triton");
     let Some(prometheus) = Prometheus::start(&served.server.local_addr().to_string()) else { return };
     for expression in &expressions {
-        let rows = rows(&prometheus, expression);
-        assert_eq!(rows.len(), if expression.starts_with("sum(") { 1 } else { 2 }, "{expression}: {rows:?}");
+        rows(&prometheus, expression, count(expression));
     }
-    let used = rows(&prometheus, "nv_gpu_memory_used_bytes{gpu_uuid=\"GPU-2\"}");
+    let used = rows(&prometheus, "nv_gpu_memory_used_bytes{gpu_uuid=\"GPU-2\"}", 1);
     assert_eq!(used[0].value, 51_539_607_552.0);
 }

@@ -101,7 +101,7 @@ fn a_call_that_hangs_holds_up_no_scrape_and_its_values_age_and_go_and_come_back(
     library.say(&script);
     wait_for(&registry, "gpu_probe_up 0");
     assert!(!monitor.is_up());
-    assert_eq!(failures(&page(&registry), "utilization", "timeout"), 1.0, "counted while it hangs, and once");
+    wait("it to be counted, while it hangs", || failures(&page(&registry), "utilization", "timeout") == 1.0);
     wait("the values to go", || value(&page(&registry), USED).is_none());
     let stale = page(&registry);
     assert!(value(&stale, "gpu_probe_age_seconds{gpu=\"0\",uuid=\"GPU-1\"}").unwrap() > 0.3, "{stale}");
@@ -251,7 +251,7 @@ fn counters_go_on_when_the_driver_is_loaded_again() {
             wait(name, || value(&page(&registry), series).is_some_and(|now| (now - want).abs() < 1e-9 * want));
         }
     }
-    assert!(failures(&page(&registry), "utilization", "uninitialized") >= 1.0);
+    assert!(page(&registry).contains("reason=\"uninitialized\""));
     // The second thread listens again, some time after the values are back.
     wait("another Xid", || {
         script.xids.push(("GPU-1".to_owned(), 31));

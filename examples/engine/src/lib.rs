@@ -7,7 +7,7 @@
 //! # Where things are
 //!
 //! ```text
-//! app         the program: load, serve, send itself a load, sum up      args  report  machine  load/  client
+//! app         the program: load, serve, send itself a load, sum up      args  report  machine  gpu  load/  client
 //! http/       the API: requests in, answers and streams out             -> engine::Submitter
 //! engine      the queue, and the thread of the decode loop              -> scheduler
 //! scheduler   the decode loop, generic over its telemetry               -> model/  sampling  telemetry/
