@@ -24,7 +24,8 @@ fn pages() -> [String; 3] {
     let builder = profiles.into_iter().fold(Exporter::builder().registry(registry), |b, profile| b.profile(profile));
     let exporter = builder.build().unwrap();
     ["dcgm", "triton", "basic"].map(|name| {
-        let answer = exporter.answer(&ScrapeRequest::new().query(&format!("profile={name}"))).unwrap();
+        let query = format!("profile={name}");
+        let answer = exporter.answer(&ScrapeRequest::new().query(query.as_str())).unwrap();
         String::from_utf8(answer.body.to_vec()).unwrap()
     })
 }

@@ -70,8 +70,10 @@ struct Config {
     backoff: (Duration, Duration),
     process_memory: bool,
     labels: Vec<DeviceLabel>,
-    on_status: Option<Box<dyn Fn(&Status) + Send + Sync>>,
+    on_status: Option<OnStatus>,
 }
+
+type OnStatus = Box<dyn Fn(&Status) + Send + Sync>;
 
 impl Config {
     fn interval(&self, tier: Tier) -> Duration {

@@ -7,16 +7,16 @@ use inferometer_prometheus::{Exporter, ScrapeRequest};
 use std::time::{Duration, Instant};
 
 /// How long something may take on a busy machine.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Milliseconds.
-pub const fn ms(milliseconds: u64) -> Duration {
+pub(crate) const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
 /// A monitor in a hurry: what takes seconds elsewhere takes some hundredths of one. Calls are not late and values not old
 /// by themselves, however busy the machine is.
-pub fn quick(registry: &Registry) -> GpuMonitorBuilder {
+pub(crate) fn quick(registry: &Registry) -> GpuMonitorBuilder {
     GpuMonitor::builder()
         .registry(registry)
         .devices(inferometer_gpu::Devices::all())
@@ -30,7 +30,7 @@ pub fn quick(registry: &Registry) -> GpuMonitorBuilder {
 
 /// Waits until a condition holds.
 #[track_caller]
-pub fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
         assert!(started.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
@@ -40,7 +40,7 @@ pub fn wait(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Waits until a family is there with these labels, or a gauge or counter of it has the value.
 #[track_caller]
-pub fn wait_for(registry: &Registry, line: &str) {
+pub(crate) fn wait_for(registry: &Registry, line: &str) {
     let started = Instant::now();
     loop {
         let page = page(registry);
@@ -53,29 +53,29 @@ pub fn wait_for(registry: &Registry, line: &str) {
 }
 
 /// What a scraper gets.
-pub fn page(registry: &Registry) -> String {
+pub(crate) fn page(registry: &Registry) -> String {
     let exporter = Exporter::builder().registry(registry.clone()).build().expect("an exporter");
     let answer = exporter.answer(&ScrapeRequest::new()).expect("an answer");
     String::from_utf8(answer.body.to_vec()).expect("text")
 }
 
 /// The value of a series, given as it stands in the page.
-pub fn value(page: &str, series: &str) -> Option<f64> {
+pub(crate) fn value(page: &str, series: &str) -> Option<f64> {
     page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
 /// Whether a page has a sample of a family.
-pub fn has(page: &str, family: &str) -> bool {
+pub(crate) fn has(page: &str, family: &str) -> bool {
     page.lines().any(|line| line.starts_with(&format!("{family}{{")) || line.starts_with(&format!("{family} ")))
 }
 
-pub fn up(snapshot: &Snapshot) -> bool {
+pub(crate) fn up(snapshot: &Snapshot) -> bool {
     snapshot.gauge("gpu_probe_up", &[]) == Some(1.0)
 }
 
 /// How many of this process's threads have a name, which Linux cuts at 15 characters.
 #[cfg(target_os = "linux")]
-pub fn threads_named(name: &str) -> usize {
+pub(crate) fn threads_named(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").expect("Linux lists threads");
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|other| other.trim_end() == name).count()
