@@ -82,6 +82,8 @@ fn what_cannot_be_checked_is_an_error_of_its_own() {
         (&["--example", "synthetic", "-p", "inferometer-cli", "--cores", "999"], "core 999"),
         (&["--example", "synthetic", "-p", "inferometer-cli", "--time", "1ms"], "within 1ms"),
         (&["--example", "synthetic", "--budget", "1"], "with its sign"),
+        (&["--example", "synthetic", "--history", "no/such/directory/history.jsonl"], "cannot open no/such"),
+        (&["--example", "synthetic", "--history", "Cargo.toml"], "line 1 of Cargo.toml is no result"),
         (&[], "--bench"),
     ] {
         let (code, stdout, stderr) = outcome(&mut check(words));

@@ -5,9 +5,9 @@ use super::verdict::Verdict;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 
 /// The result of an earlier release, beside that of this one.
 #[derive(Debug, Serialize)]
@@ -65,25 +65,47 @@ struct PastEstimate {
     error: f64,
 }
 
-/// Looks for the last result of another release, of the same loop and of the same kind.
-pub(crate) fn compare(report: &mut Report, path: &Path) -> Result<()> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    let mut lines = Vec::new();
-    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let line: Line =
-            serde_json::from_str(line).with_context(|| format!("line {number} of {} is no result", path.display()))?;
-        if line.package == report.package && line.target == report.target && line.version != report.version {
-            lines.push(line);
+/// The file, read and open for the line that will be added.
+#[derive(Debug)]
+pub(crate) struct History {
+    path: PathBuf,
+    file: File,
+    lines: Vec<Line>,
+}
+
+impl History {
+    /// Reads what there is, and makes sure that a line can be added.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let open = || OpenOptions::new().create(true).read(true).append(true).open(path);
+        let mut file = open().with_context(|| format!("cannot open {}", path.display()))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).with_context(|| format!("cannot read {}", path.display()))?;
+        let parsed = |(number, line): (usize, &str)| {
+            serde_json::from_str(line).with_context(|| format!("line {number} of {} is no result", path.display()))
+        };
+        let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()).map(parsed);
+        Ok(History { path: path.to_owned(), lines: lines.collect::<Result<_>>()?, file })
+    }
+
+    /// Looks for the last result of another release, of the same loop and of the same kind.
+    pub(crate) fn compare(&self, report: &mut Report) {
+        let others = |line: &&Line| {
+            line.package == report.package && line.target == report.target && line.version != report.version
+        };
+        let lines: Vec<&Line> = self.lines.iter().filter(others).collect();
+        for each in &mut report.loops {
+            each.before = lines.iter().rev().find_map(|line| before(line, each));
         }
     }
-    for each in &mut report.loops {
-        each.before = lines.iter().rev().find_map(|line| before(line, each));
+
+    /// Adds a line.
+    pub(crate) fn append(mut self, report: &Report) -> Result<()> {
+        let line = serde_json::to_string(report)?;
+        // In one piece, so that runs side by side do not mix.
+        self.file
+            .write_all(format!("{line}\n").as_bytes())
+            .with_context(|| format!("cannot write to {}", self.path.display()))
     }
-    Ok(())
 }
 
 fn before(line: &Line, now: &LoopReport) -> Option<Before> {
@@ -102,15 +124,4 @@ fn before(line: &Line, now: &LoopReport) -> Option<Before> {
         growth: difference - then.difference,
         doubt: 1.96 * error.hypot(then.error),
     })
-}
-
-/// Adds a line.
-pub(crate) fn append(report: &Report, path: &Path) -> Result<()> {
-    let line = serde_json::to_string(report)?;
-    let write = || {
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        // In one piece, so that runs side by side do not mix.
-        file.write_all(format!("{line}\n").as_bytes())
-    };
-    write().with_context(|| format!("cannot write to {}", path.display()))
 }

@@ -23,6 +23,16 @@ const TIME: Duration = Duration::from_secs(10);
 /// Fewer are no sample of what an engine does.
 const FEWEST_STEPS: u64 = 10;
 
+/// Whether there is a Valgrind.
+pub(crate) fn ensure_possible() -> Result<()> {
+    let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    ensure!(
+        valgrind.is_ok_and(|status| status.success()),
+        "counting instructions needs `valgrind`, which does not run"
+    );
+    Ok(())
+}
+
 pub(crate) fn count(
     built: &Built,
     args: &[String],
@@ -30,11 +40,6 @@ pub(crate) fn count(
     patience: Duration,
     budget: Percent,
 ) -> Result<LoopReport> {
-    let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    ensure!(
-        valgrind.is_ok_and(|status| status.success()),
-        "counting instructions needs `valgrind`, which does not run"
-    );
     eprintln!("   Counting `{name}`");
     // As many for both, or they would be at different points of what they do.
     let start = |program| Counter::start(built, program, args, name, patience);

@@ -18,6 +18,7 @@ use crate::percent::Percent;
 use anyhow::{Context, Result, bail, ensure};
 use builds::Built;
 use cores::{Cores, Pinning};
+use history::History;
 use indicatif::{ProgressBar, ProgressStyle};
 use process::Process;
 use race::Course;
@@ -99,6 +100,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     ensure!(args.time >= Duration::from_secs(1), "nothing can be measured within {:?}", args.time);
+    // What can be wrong with the options is found before minutes go into building and measuring.
+    let history = args.history.as_deref().map(History::open).transpose()?;
+    if args.instructions {
+        instructions::ensure_possible()?;
+    }
     let built = args.target.build()?;
     let pinning = Pinning::new(&args.cores)?;
     let names = loops(&built, &args)?;
@@ -112,14 +118,17 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         reports.push(report.with_context(|| format!("cannot check `{name}`"))?);
     }
     let mut report = Report::new(&built, args.budget, reports);
-    if let Some(path) = &args.history {
-        history::compare(&mut report, path)?;
-        history::append(&report, path)?;
+    if let Some(history) = &history {
+        history.compare(&mut report);
     }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{}", if args.markdown { report.markdown() } else { report.text() });
+    }
+    // Last, so that a disk that is full takes nothing away from who waited.
+    if let Some(history) = history {
+        history.append(&report)?;
     }
     Ok(report.verdict.exit_code())
 }

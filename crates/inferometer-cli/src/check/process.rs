@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -78,7 +78,7 @@ impl Process {
     /// Starts a program and waits for its greeting. What it prints goes to the file `log`.
     pub(crate) fn start(mut command: Command, log: &Path, patience: Duration) -> Result<Self> {
         let program = command.get_program().to_os_string();
-        let output = File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
+        let output = emptied(log).with_context(|| format!("cannot create {}", log.display()))?;
         command.env(VARIABLE, VERSION).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(output);
         let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
         let (Some(commands), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
@@ -183,6 +183,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Without what was in it. Several programs print to it, so each writes at its end, wherever that is by then.
+fn emptied(log: &Path) -> io::Result<File> {
+    let file = File::options().create(true).append(true).open(log)?;
+    file.set_len(0)?;
+    Ok(file)
 }
 
 /// A thread that reads, because reading from a pipe has no time limit.
@@ -323,6 +330,19 @@ mod tests {
         babbles.open("one", 1, 0).expect("it is ready");
         let order = Order { lead: 0, steps: 1, group: 0, waste: 0.0 };
         explained(babbles.run(order), &[r#"answered ["done"]"#]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn programs_that_print_at_once_do_not_overwrite_each_other() {
+        let scripts = Scripts::new();
+        let mut first = scripts.greeted(r"echo the weights are loaded >&2; printf 'inferometer:\tready\n'; read line; echo out of memory >&2");
+        let order = Order { lead: 0, steps: 1, group: 0, waste: 0.0 };
+        first.open("one", 1, 0).expect("it is ready");
+        let mut second = scripts.greeted(r"echo hello >&2; printf 'inferometer:\tready\n'; read line; exit 3");
+        second.open("one", 1, 0).expect("it is ready");
+        explained(first.run(order), &["it printed:\n  hello\n  out of memory"]);
+        explained(second.run(order), &["exit status: 3", "hello\n  out of memory"]);
     }
 
     #[test]
