@@ -4,6 +4,8 @@ mod features;
 mod figures;
 mod unscraped;
 
+pub use figures::not_shown;
+
 use crate::proof::Proof;
 
 /// The page's sections, in its order.

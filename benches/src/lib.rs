@@ -100,6 +100,7 @@ pub mod paired;
 pub mod pin;
 pub mod proof;
 pub mod reckoned;
+pub mod records;
 pub mod rows;
 pub mod timing;
 pub mod workload;

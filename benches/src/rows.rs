@@ -15,14 +15,11 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use std::fmt::Write as _;
 
-/// One row, or one part of a row that has several figures.
+/// One row.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// The first column of the design's table.
+    /// The operation.
     pub name: &'static str,
-    /// Which of the row's figures it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub part: Option<&'static str>,
     /// Ours.
     pub ours: f64,
     /// Of all the figures.
@@ -111,9 +108,6 @@ impl Row {
     /// For people.
     pub fn to_text(&self) -> String {
         let mut text = String::from(self.name);
-        if let Some(part) = self.part {
-            let _ = write!(text, " [{part}]");
-        }
         let missed = self.missed_goals();
         let verdict = if missed.is_empty() { "reached".to_owned() } else { format!("MISSED: {}", missed.join(", ")) };
         let _ = writeln!(text, "\n  {:<44} {:>10} {}   {verdict}", "inferometer", digits(self.ours), self.unit);
@@ -180,7 +174,5 @@ pub const ALL: [Measurement; 10] = [
 ];
 
 /// The rows of the design's table that are not measured here, and why.
-pub const LEFT_OUT: [(&str, &str); 2] = [
-    ("the same with native grids, protobuf", "the protobuf exposition is not there yet"),
-    ("end to end on a real model, upper 95 % bound of the overhead", "see the bench `inference`"),
-];
+pub const LEFT_OUT: [(&str, &str); 1] =
+    [("end to end on a real model, upper 95 % bound of the overhead", "see the bench `inference`")];

@@ -1,13 +1,19 @@
 //! Measures the figures of the design. See the documentation of the library.
 //!
-//! `figures [--json] [--check] [NAME...]`: a name chooses a measurement, see [`rows::ALL`].
+//! `figures [--json] [--check] [NAME...]`: a name chooses a measurement, see [`rows::ALL`]. `--check` fails when a figure
+//! is a regression, and when the page that shows the figures lacks one or somebody who was measured.
 
 use inferometer_benches::allocations::Counting;
+use inferometer_benches::compare::not_shown;
 use inferometer_benches::rows::{self, Measurement, Row, memory};
+use std::fs;
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// Where the figures are shown.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/compare.md");
 
 /// How often a row that looks like a regression is measured before it counts as one.
 const ATTEMPTS: usize = 3;
@@ -22,9 +28,13 @@ fn main() -> ExitCode {
     let chosen: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|argument| *argument == name);
 
-    let mut all = Vec::new();
+    let page = if check { fs::read_to_string(PAGE).unwrap_or_default() } else { String::new() };
+    let (mut all, mut stale) = (Vec::new(), Vec::new());
     for measurement in rows::ALL.iter().filter(|measurement| wanted(measurement.name)) {
         let rows = measure(measurement, check);
+        if check {
+            stale.extend(rows.iter().filter_map(|row| not_shown(&page, measurement, row)));
+        }
         if !json {
             rows.iter().for_each(|row| println!("{}", row.to_text()));
         }
@@ -44,11 +54,13 @@ fn main() -> ExitCode {
         }
     }
     let regressions: Vec<String> = all.iter().flat_map(described).collect();
-    if check && !regressions.is_empty() {
+    if check {
         regressions.iter().for_each(|regression| eprintln!("REGRESSION {regression}"));
-        return ExitCode::FAILURE;
+        stale.iter().for_each(|what| {
+            eprintln!("STALE docs/compare.md does not show {what}; `cargo xtask compare figures` writes it anew");
+        });
     }
-    ExitCode::SUCCESS
+    if check && !(regressions.is_empty() && stale.is_empty()) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// The rows; with `check`, again while one looks like a regression, because another process may have been the reason.
@@ -64,6 +76,5 @@ fn measure(measurement: &Measurement, check: bool) -> Vec<Row> {
 }
 
 fn described(row: &Row) -> Vec<String> {
-    let name = row.part.map_or_else(|| row.name.to_owned(), |part| format!("{} [{part}]", row.name));
-    row.regressions().into_iter().map(|why| format!("{name}: {why}")).collect()
+    row.regressions().into_iter().map(|why| format!("{}: {why}", row.name)).collect()
 }

@@ -7,6 +7,7 @@ mod break_even;
 mod budget;
 mod command_line;
 mod curve;
+mod engine;
 mod honesty;
 mod page;
 mod plot;
@@ -105,7 +106,7 @@ pub struct Proof {
 }
 
 /// All of them, in the page's order.
-pub const ALL: [Proof; 5] = [
+pub const ALL: [Proof; 6] = [
     Proof {
         command: "overhead",
         name: "break-even",
@@ -114,6 +115,7 @@ pub const ALL: [Proof; 5] = [
         has_plot: true,
     },
     Proof { command: "overhead", name: "sweep", run: sweep::section, cases: sweep::cases, has_plot: true },
+    Proof { command: "overhead", name: "engine", run: engine::section, cases: engine::cases, has_plot: false },
     Proof { command: "overhead", name: "budget", run: budget::section, cases: budget::cases, has_plot: false },
     Proof { command: "overhead", name: "account", run: account::section, cases: account::cases, has_plot: false },
     Proof { command: "overhead", name: "honesty", run: honesty::section, cases: honesty::cases, has_plot: false },

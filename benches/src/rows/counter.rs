@@ -12,7 +12,6 @@ pub(super) fn rows() -> Vec<Row> {
     let (ours, peers) = split(timings);
     vec![Row {
         name: "counter, literal call site",
-        part: None,
         ours,
         unit: "ns",
         peers,

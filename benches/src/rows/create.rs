@@ -84,7 +84,6 @@ pub(super) fn rows() -> Vec<Row> {
     }
     vec![Row {
         name: "creating a series during a scrape, p99.9, recorder pinned",
-        part: None,
         ours,
         unit: "us",
         peers: figures,

@@ -14,7 +14,6 @@ pub(super) fn rows() -> Vec<Row> {
     let cold = race(Course::SINGLE, contest.cold);
     vec![Row {
         name: "decode step, one sequence, full catalogue",
-        part: None,
         ours,
         unit: "ns",
         peers,

@@ -36,7 +36,6 @@ fn row(name: &'static str, goal: f64, ours: fn(&[u64]) -> Vec<Contestant<'static
     let (ours, peers) = split(timings);
     Row {
         name,
-        part: None,
         ours,
         unit: "ns",
         peers,

@@ -14,7 +14,6 @@ pub(super) fn rows() -> Vec<Row> {
     let allocations = Allocations::since(before).count;
     vec![Row {
         name: "counter, 1 run-time label",
-        part: None,
         ours,
         unit: "ns",
         peers,

@@ -39,9 +39,9 @@ struct Kind {
 }
 
 const KINDS: [Kind; 3] = [
-    Kind { name: "counter", buckets: None, goal: 200.0 },
-    Kind { name: "15-bucket classic histogram", buckets: Some(Buckets::Classic), goal: 700.0 },
-    Kind { name: "native + classic histogram", buckets: Some(Buckets::Both), goal: 2_800.0 },
+    Kind { name: "memory per counter (one thread)", buckets: None, goal: 200.0 },
+    Kind { name: "memory per 15-bucket classic histogram (one thread)", buckets: Some(Buckets::Classic), goal: 700.0 },
+    Kind { name: "memory per native + classic histogram (one thread)", buckets: Some(Buckets::Both), goal: 2_800.0 },
 ];
 
 /// Makes series, records into each of them on this thread, and keeps the handles, as a program would.
@@ -157,8 +157,7 @@ pub(super) fn rows() -> Vec<Row> {
         }
         let ours = if figures.is_empty() { 0.0 } else { figures.remove(0).1 };
         Row {
-            name: "memory per counter / 15-bucket classic histogram / native + classic histogram (one thread)",
-            part: Some(kind.name),
+            name: kind.name,
             ours,
             unit: "bytes",
             peers: figures,

@@ -118,7 +118,6 @@ pub(super) fn rows() -> Vec<Row> {
     }
     vec![Row {
         name: "the same counter, 2 threads",
-        part: None,
         ours: ratio(&times[0]),
         unit: "x",
         peers: contestants

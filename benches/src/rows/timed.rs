@@ -37,7 +37,6 @@ pub(super) fn rows() -> Vec<Row> {
     let peers: Vec<(String, f64)> = timings.drain(2..).map(|timing| (timing.name, timing.quiet)).collect();
     let row = |name, timing: &Timing, conditions, notes| Row {
         name,
-        part: None,
         ours: timing.quiet,
         unit: "ns",
         peers: peers.clone(),

@@ -336,7 +336,9 @@ mod tests {
     #[cfg(unix)]
     fn programs_that_print_at_once_do_not_overwrite_each_other() {
         let scripts = Scripts::new();
-        let mut first = scripts.greeted(r"echo the weights are loaded >&2; printf 'inferometer:\tready\n'; read line; echo out of memory >&2");
+        let mut first = scripts.greeted(
+            r"echo the weights are loaded >&2; printf 'inferometer:\tready\n'; read line; echo out of memory >&2",
+        );
         let order = Order { lead: 0, steps: 1, group: 0, waste: 0.0 };
         first.open("one", 1, 0).expect("it is ready");
         let mut second = scripts.greeted(r"echo hello >&2; printf 'inferometer:\tready\n'; read line; exit 3");
