@@ -92,6 +92,14 @@ fn what_cannot_be_checked_is_an_error_of_its_own() {
     }
 }
 
+#[test]
+fn a_cargo_that_is_not_there_is_named() {
+    let mut command = check(&["--example", "synthetic"]);
+    let (code, _, stderr) = outcome(command.env("CARGO", "/no/such/cargo"));
+    assert_eq!(code, FAILED_TO_RUN, "{stderr}");
+    assert!(stderr.starts_with("error: cannot run cargo: is it on the PATH?: No such file"), "{stderr}");
+}
+
 /// The count is the same every time, so the loop's known overhead is found to a tenth of a per cent.
 #[test]
 #[ignore = "measures; the stage `release gate` of `cargo xtask test` runs it"]

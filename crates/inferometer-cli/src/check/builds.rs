@@ -101,7 +101,12 @@ impl Target {
         if let Some(path) = &self.manifest_path {
             command.manifest_path(path);
         }
-        command.no_deps().exec().context("cannot find the project")
+        command.no_deps().exec().map_err(|error| match error {
+            cargo_metadata::Error::Io(error) => {
+                anyhow::Error::new(error).context("cannot run cargo: is it on the PATH?")
+            }
+            error => anyhow::Error::new(error).context("cannot find the project"),
+        })
     }
 
     fn name(&self) -> (&str, TargetKind) {
