@@ -4,7 +4,7 @@
 mod web;
 
 use inferometer::Registry;
-use inferometer_prometheus::{Exporter, ServeError, Server, WebConfig};
+use inferometer_prometheus::{Exporter, ServeError, Server, WebConfig, WebConfigError};
 use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -58,6 +58,82 @@ fn a_user_with_the_right_password_is_let_in_and_nobody_else() {
         assert!(!answer.body.contains("requests_total"));
     }
     assert_eq!(refused(&registry, "unauthorized"), wrong.len() as u64);
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+#[test]
+fn a_bearer_token_lets_in_and_nothing_that_is_like_it() {
+    let files = Files::new();
+    files.write("web.yml", "");
+    files.write("token", "s3cret-token\n");
+    let (registry, server) = files.serve_with_token();
+    for headers in [bearer("s3cret-token"), "authorization: bEARER   s3cret-token \r\n".to_owned()] {
+        assert_eq!(get(&server, &headers).status, 200, "{headers:?}");
+    }
+    let wrong = [
+        String::new(),
+        bearer(""),
+        bearer("s3cret-toke"),
+        bearer("s3cret-token2"),
+        bearer("S3cret-token"),
+        bearer("s3cret-token s3cret-token"),
+        basic("alice", "s3cret-token"),
+        basic("", "s3cret-token"),
+        "Authorization: s3cret-token\r\n".to_owned(),
+        "Authorization: Token s3cret-token\r\n".to_owned(),
+        bearer("s3cret-token").repeat(2),
+    ];
+    for headers in &wrong {
+        let answer = get(&server, headers);
+        assert_eq!(answer.status, 401, "{headers:?}");
+        assert!(answer.head.contains("\r\nwww-authenticate: bearer"), "{}", answer.head);
+    }
+    assert_eq!(refused(&registry, "unauthorized"), wrong.len() as u64);
+    // Another token is in force without a restart, and one that is none is not.
+    files.write("token", "other");
+    wait_for(|| get(&server, &bearer("other")).status == 200);
+    assert_eq!(get(&server, &bearer("s3cret-token")).status, 401);
+    files.write("token", "\n");
+    let failures = || registry.snapshot().counter("inferometer_web_config_reload_failures_total", &[]);
+    wait_for(|| get(&server, &bearer("other")).status == 200 && failures() == Some(1));
+    assert_eq!(get(&server, &bearer("")).status, 401);
+}
+
+#[test]
+fn users_and_a_bearer_token_stand_beside_each_other() {
+    let files = Files::new();
+    write_users(&files, &[("alice", "secret")]);
+    files.write("token", "t");
+    let (_registry, server) = files.serve_with_token();
+    for headers in [bearer("t"), basic("alice", "secret")] {
+        assert_eq!(get(&server, &headers).status, 200, "{headers:?}");
+    }
+    for headers in [bearer("secret"), basic("alice", "t"), basic("t", "")] {
+        let answer = get(&server, &headers);
+        assert_eq!(answer.status, 401, "{headers:?}");
+        for scheme in ["basic", "bearer"] {
+            assert!(answer.head.contains(&format!("\r\nwww-authenticate: {scheme}")), "{}", answer.head);
+        }
+    }
+}
+
+#[test]
+fn a_file_without_a_token_is_a_typed_error() {
+    let files = Files::new();
+    files.write("web.yml", "");
+    let read = || WebConfig::from_file(files.path("web.yml")).unwrap().bearer_token_file(files.path("token"));
+    assert!(matches!(read(), Err(WebConfigError::Read { path, .. }) if path == files.path("token")));
+    for text in ["", "\n", "two words", "p\u{e4}ss", "a\nb"] {
+        files.write("token", text);
+        let error = read().unwrap_err();
+        assert!(matches!(&error, WebConfigError::Token { path } if *path == files.path("token")), "{error:?}");
+        assert!(error.to_string().ends_with("token does not hold a bearer token"), "{error}");
+    }
+    files.write("token", "s3cret-token");
+    assert!(!format!("{:?}", read().unwrap()).contains("s3cret"));
 }
 
 #[test]

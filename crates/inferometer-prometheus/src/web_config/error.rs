@@ -30,6 +30,11 @@ pub enum WebConfigError {
         /// What the system says.
         source: io::Error,
     },
+    /// The file of a bearer token has none: visible ASCII characters without spaces between them.
+    Token {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is no YAML, has a field that there is not, or one with a value that it cannot have.
     Malformed {
         /// The `web.yml`.
@@ -63,6 +68,7 @@ impl fmt::Display for WebConfigError {
             WebConfigError::Read { path, field: Some(field), .. } => {
                 write!(f, "{}, the {field}, cannot be read", path.display())
             }
+            WebConfigError::Token { path } => write!(f, "{} does not hold a bearer token", path.display()),
             WebConfigError::Malformed { path, line: Some(line), message } => {
                 write!(f, "{}:{line}: {message}", path.display())
             }

@@ -3,14 +3,13 @@
 use super::WebConfig;
 use super::rate_limit::RateLimiter;
 use super::rules::Rules;
-use super::sources::{self, Sources};
-use super::users::{Authenticator, Credentials};
+use super::sources::{self, Places, Sources};
+use super::users::{Authenticator, Claim};
 use crate::service::{MetricsBody, OneAtATime, plain, unavailable};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use inferometer::{Counter, Registry};
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -64,7 +63,7 @@ impl Refusal {
 /// What is in force.
 #[derive(Debug)]
 struct Live {
-    path: PathBuf,
+    places: Places,
     state: Mutex<State>,
     failures: Option<Counter>,
 }
@@ -90,11 +89,11 @@ impl Guard {
             let counter = described.and_then(|()| registry.counter(name, labels));
             counter.inspect_err(|error| log::warn!("{name} is not counted: {error}")).ok()
         };
-        let WebConfig { path, sources, rules } = config;
+        let WebConfig { places, sources, rules } = config;
         let state = State { rules: Arc::new(rules), seen: Ok(sources) };
         let failures = counted(RELOAD_FAILURES, RELOAD_FAILURES_HELP, &[]);
         Ok(Guard {
-            live: Arc::new(Live { path, state: Mutex::new(state), failures }),
+            live: Arc::new(Live { places, state: Mutex::new(state), failures }),
             reader: OneAtATime::new("inferometer-web"),
             next_look: Mutex::new(Instant::now() + LOOK_EVERY),
             authenticator,
@@ -137,19 +136,28 @@ impl Guard {
             self.refuse(Refusal::RateLimited);
             return Some(plain(StatusCode::TOO_MANY_REQUESTS, "too many requests\n"));
         }
-        if rules.users.is_empty() {
+        let has_users = !rules.users.is_empty();
+        if !has_users && rules.token.is_none() {
             return None;
         }
-        if let Some(credentials) = Credentials::of(headers) {
-            match timeout_at(deadline, self.authenticator.admits(&rules.users, credentials)).await {
-                Ok(true) => return None,
-                Ok(false) => {}
-                Err(_) => return Some(unavailable("the password was not compared in time\n")),
+        match (Claim::of(headers), &rules.token) {
+            (Some(Claim::Bearer(given)), Some(right)) if self.authenticator.is_token(right, &given) => return None,
+            (Some(Claim::User(credentials)), _) if has_users => {
+                match timeout_at(deadline, self.authenticator.admits(&rules.users, credentials)).await {
+                    Ok(true) => return None,
+                    Ok(false) => {}
+                    Err(_) => return Some(unavailable("the password was not compared in time\n")),
+                }
             }
+            _ => {}
         }
         self.refuse(Refusal::Unauthorized);
         let mut response = plain(StatusCode::UNAUTHORIZED, "unauthorized\n");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+        for (scheme, is_taken) in [("Basic", has_users), ("Bearer", rules.token.is_some())] {
+            if is_taken {
+                response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+            }
+        }
         Some(response)
     }
 
@@ -184,7 +192,7 @@ impl Guard {
 impl Live {
     /// Reads the files and puts them in force, if they have changed and make sense.
     fn look(&self) {
-        let read = sources::read(&self.path).map_err(|error| describe(&error));
+        let read = sources::read(&self.places).map_err(|error| describe(&error));
         if let (Ok((_, sources)), Ok(seen)) = (&read, &self.state().seen)
             && sources == seen
         {
@@ -192,7 +200,7 @@ impl Live {
         }
         let (seen, rules) = match read {
             Ok((file, sources)) => {
-                let rules = Rules::new(&self.path, file, &sources).map_err(|error| describe(&error));
+                let rules = Rules::new(&self.places.web, file, &sources).map_err(|error| describe(&error));
                 (Ok(sources), rules)
             }
             Err(error) => (Err(error.clone()), Err(error)),
@@ -200,12 +208,12 @@ impl Live {
         let mut state = self.state();
         let rules = rules.and_then(|rules| match rules.tls.is_some() == state.rules.tls.is_some() {
             true => Ok(rules),
-            false => Err(format!("{}: TLS can be switched on or off with a restart only", self.path.display())),
+            false => Err(format!("{}: TLS can be switched on or off with a restart only", self.places.web.display())),
         });
         match rules {
             Ok(rules) => {
                 state.rules = Arc::new(rules);
-                log::info!("{} is in force anew", self.path.display());
+                log::info!("{} is in force anew", self.places.web.display());
             }
             Err(error) if seen.is_ok() || seen.as_ref().err() != state.seen.as_ref().err() => {
                 log::error!("the web.yml of the metrics has changed and cannot be used, so the old one stays: {error}");

@@ -14,9 +14,9 @@ pub use error::WebConfigError;
 pub(crate) use guard::Guard;
 
 use rules::Rules;
-use sources::Sources;
+use sources::{Places, Sources};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Who may scrape, and how, as a `web.yml` says it.
 ///
@@ -46,7 +46,7 @@ use std::path::{Path, PathBuf};
 ///
 /// [Prometheus's exporter-toolkit]: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
 pub struct WebConfig {
-    path: PathBuf,
+    places: Places,
     sources: Sources,
     rules: Rules,
 }
@@ -63,15 +63,39 @@ impl WebConfig {
     /// # Errors
     /// When one of them cannot be read or makes no sense.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, WebConfigError> {
-        let path = path.as_ref().to_owned();
-        let (file, sources) = sources::read(&path)?;
-        let rules = Rules::new(&path, file, &sources)?;
-        Ok(WebConfig { path, sources, rules })
+        Self::read(Places { web: path.as_ref().to_owned(), token: None })
+    }
+
+    /// Lets in whoever sends the bearer token in this file, besides the users of the `web.yml`, which has no field for
+    /// one. The file is read again when it has changed, as the others are. On the side of Prometheus it is the
+    /// `credentials_file` of the section `authorization`.
+    ///
+    /// ```
+    /// use inferometer_prometheus::WebConfig;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let (web, token) = (directory.path().join("web.yml"), directory.path().join("token"));
+    /// std::fs::write(&web, "")?; // asks for nothing
+    /// std::fs::write(&token, "uWq7s-fN2x_09b\n")?;
+    /// let config = WebConfig::from_file(&web)?.bearer_token_file(&token)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a file cannot be read, or holds no token.
+    pub fn bearer_token_file(self, path: impl AsRef<Path>) -> Result<Self, WebConfigError> {
+        Self::read(Places { token: Some(path.as_ref().to_owned()), ..self.places })
+    }
+
+    fn read(places: Places) -> Result<Self, WebConfigError> {
+        let (file, sources) = sources::read(&places)?;
+        let rules = Rules::new(&places.web, file, &sources)?;
+        Ok(WebConfig { places, sources, rules })
     }
 }
 
 impl fmt::Debug for WebConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebConfig").field("path", &self.path).field("rules", &self.rules).finish_non_exhaustive()
+        f.debug_struct("WebConfig").field("places", &self.places).field("rules", &self.rules).finish_non_exhaustive()
     }
 }

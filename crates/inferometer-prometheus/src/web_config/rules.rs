@@ -16,6 +16,8 @@ pub(super) struct Rules {
     /// `None`: connections are not encrypted.
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) users: Users,
+    /// Who has it is let in as a user is.
+    pub(super) token: Option<Vec<u8>>,
     pub(super) rate: Option<Rate>,
     /// What each response has besides.
     pub(super) headers: HeaderMap,
@@ -34,6 +36,7 @@ impl Rules {
         Ok(Rules {
             tls,
             users: Users::new(file.basic_auth_users.unwrap_or_default()),
+            token: sources.token.clone(),
             rate: rate.map(|rate| Rate { interval: rate.interval.0, burst: rate.burst }),
             headers: headers(path, file.http_server_config.and_then(|http| http.headers).unwrap_or_default())?,
         })
@@ -77,10 +80,11 @@ fn headers(path: &Path, configured: Headers) -> Result<HeaderMap, WebConfigError
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rules { tls, users, rate, headers } = self;
+        let Rules { tls, users, token, rate, headers } = self;
         f.debug_struct("Rules")
             .field("tls", &tls.is_some())
             .field("users", users)
+            .field("token", &token.is_some())
             .field("rate", rate)
             .field("headers", headers)
             .finish()

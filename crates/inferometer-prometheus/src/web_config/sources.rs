@@ -3,15 +3,23 @@
 use super::error::WebConfigError;
 use super::file::{self, File, Tls};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// No certificate or key is larger, nor is any `web.yml`.
 const LARGEST: u64 = 1 << 20;
+
+/// Where it is read from.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    pub(super) web: PathBuf,
+    pub(super) token: Option<PathBuf>,
+}
 
 /// What was read, to be compared with what is read later.
 #[derive(PartialEq)]
 pub(super) struct Sources {
     web: Vec<u8>,
+    pub(super) token: Option<Vec<u8>>,
     pub(super) tls: Option<TlsSources>,
 }
 
@@ -23,8 +31,9 @@ pub(super) struct TlsSources {
     pub(super) client_authorities: Option<Vec<u8>>,
 }
 
-/// Reads a `web.yml` and what it names; relative paths are relative to it.
-pub(super) fn read(path: &Path) -> Result<(File, Sources), WebConfigError> {
+/// Reads a `web.yml` and what it names; relative paths are relative to it. A token's file stands beside it.
+pub(super) fn read(places: &Places) -> Result<(File, Sources), WebConfigError> {
+    let path = places.web.as_path();
     let web = read_file(path, None)?;
     let file = file::parse(&web).map_err(|malformed| WebConfigError::Malformed {
         path: path.to_owned(),
@@ -32,7 +41,17 @@ pub(super) fn read(path: &Path) -> Result<(File, Sources), WebConfigError> {
         message: malformed.message,
     })?;
     let tls = file.tls_server_config.as_ref().map(|tls| read_tls(path, tls)).transpose()?;
-    Ok((file, Sources { web, tls }))
+    let token = places.token.as_deref().map(read_token).transpose()?;
+    Ok((file, Sources { web, token, tls }))
+}
+
+/// A token, without the end of its line. What it may have is what a header can carry (RFC 6750).
+fn read_token(path: &Path) -> Result<Vec<u8>, WebConfigError> {
+    let token = read_file(path, None)?.trim_ascii().to_vec();
+    if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
+        return Err(WebConfigError::Token { path: path.to_owned() });
+    }
+    Ok(token)
 }
 
 fn read_tls(path: &Path, tls: &Tls) -> Result<TlsSources, WebConfigError> {

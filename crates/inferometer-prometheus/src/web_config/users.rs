@@ -1,4 +1,4 @@
-//! Basic authentication against hashes of bcrypt.
+//! Basic authentication against hashes of bcrypt, and bearer tokens.
 
 use super::file::{Hash, User};
 use crate::service::OneAtATime;
@@ -53,25 +53,46 @@ impl fmt::Debug for Credentials {
     }
 }
 
-impl Credentials {
-    /// Those of the header `Authorization`, if there is one of the kind.
+/// Who a request says that it is from.
+#[derive(PartialEq, Eq)]
+pub(super) enum Claim {
+    User(Credentials),
+    Bearer(Vec<u8>),
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Claim::User(credentials) => f.debug_tuple("User").field(credentials).finish(),
+            Claim::Bearer(_) => f.write_str("Bearer"),
+        }
+    }
+}
+
+impl Claim {
+    /// What the header `Authorization` says, if there is one and it makes sense.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut all = headers.get_all(AUTHORIZATION).iter();
         match (all.next(), all.next()) {
-            (Some(one), None) => Credentials::parse(one.as_bytes()),
+            (Some(one), None) => Claim::parse(one.as_bytes()),
             _ => None,
         }
     }
 
-    /// Those in a header of this text: `Basic`, and the name and the password in base64 with a colon between them, of
-    /// which the name has none.
     fn parse(header: &[u8]) -> Option<Self> {
         let space = header.iter().position(|&byte| byte == b' ')?;
-        let (scheme, encoded) = header.split_at(space);
-        if !scheme.eq_ignore_ascii_case(b"basic") {
-            return None;
+        let (scheme, rest) = (&header[..space], header[space..].trim_ascii());
+        if scheme.eq_ignore_ascii_case(b"basic") {
+            return Credentials::decode(rest).map(Claim::User);
         }
-        let decoded = STANDARD.decode(encoded.trim_ascii()).ok()?;
+        scheme.eq_ignore_ascii_case(b"bearer").then(|| Claim::Bearer(rest.to_vec()))
+    }
+}
+
+impl Credentials {
+    /// The name and the password, in base64 with a colon between them, of which the name has none.
+    fn decode(encoded: &[u8]) -> Option<Self> {
+        let decoded = STANDARD.decode(encoded).ok()?;
         let colon = decoded.iter().position(|&byte| byte == b':')?;
         let user = String::from_utf8(decoded[..colon].to_vec()).ok()?;
         Some(Credentials { user, password: decoded[colon + 1..].to_vec() })
@@ -114,6 +135,11 @@ impl Authenticator {
         }
         right.insert(print);
         true
+    }
+
+    /// Whether a token is the right one. How long that takes says nothing about either.
+    pub(super) fn is_token(&self, right: &[u8], given: &[u8]) -> bool {
+        self.print(&[right]) == self.print(&[given])
     }
 
     /// A fingerprint that nobody can foresee. Each part is preceded by its length, so that no part can pass for the end
@@ -214,29 +240,32 @@ mod tests {
 
     #[test]
     fn credentials_are_read_up_to_the_first_colon() {
-        let read = |text: &str| Credentials::parse(format!("Basic {}", STANDARD.encode(text)).as_bytes());
-        let is = |user: &str, password: &str| Some(Credentials { user: user.to_owned(), password: password.into() });
+        let read = |text: &str| Claim::parse(format!("Basic {}", STANDARD.encode(text)).as_bytes());
+        let is = |user: &str, password: &str| {
+            Some(Claim::User(Credentials { user: user.to_owned(), password: password.into() }))
+        };
         assert_eq!(read("alice:secret"), is("alice", "secret"));
         assert_eq!(read("alice:sec:ret"), is("alice", "sec:ret"));
         assert_eq!(read(":"), is("", ""));
         assert_eq!(read("\u{e4}lice:p\u{e4}ss\u{20ac}"), is("\u{e4}lice", "p\u{e4}ss\u{20ac}"));
         assert_eq!(read("alice"), None);
-        assert_eq!(Credentials::parse(b"bAsIc   YTpi"), is("a", "b"));
-        for header in ["", "Basic", "Basic ", "Basic !!!", "Basic YTpi=", "Bearer YTpi", "BasicYTpi", "Basic YTpi YTpi"]
+        assert_eq!(Claim::parse(b"bAsIc   YTpi"), is("a", "b"));
+        assert_eq!(Claim::parse(b"bearer  YTpi "), Some(Claim::Bearer(b"YTpi".to_vec())));
+        for header in ["", "Basic", "Basic ", "Basic !!!", "Basic YTpi=", "Digest YTpi", "BasicYTpi", "Basic YTpi YTpi"]
         {
-            assert_eq!(Credentials::parse(header.as_bytes()), None, "{header}");
+            assert_eq!(Claim::parse(header.as_bytes()), None, "{header}");
         }
         let not_utf8 = format!("Basic {}", STANDARD.encode(b"\xff:a"));
-        assert_eq!(Credentials::parse(not_utf8.as_bytes()), None);
+        assert_eq!(Claim::parse(not_utf8.as_bytes()), None);
     }
 
     #[test]
     fn two_headers_contradict_each_other() {
         let mut headers = HeaderMap::new();
-        assert_eq!(Credentials::of(&headers), None);
+        assert_eq!(Claim::of(&headers), None);
         headers.append(AUTHORIZATION, "Basic YTpi".parse().unwrap());
-        assert!(Credentials::of(&headers).is_some());
+        assert!(Claim::of(&headers).is_some());
         headers.append(AUTHORIZATION, "Basic YTpi".parse().unwrap());
-        assert_eq!(Credentials::of(&headers), None);
+        assert_eq!(Claim::of(&headers), None);
     }
 }

@@ -48,10 +48,23 @@ impl Files {
     }
 
     pub(crate) fn serve_built(&self, build: impl FnOnce(ExporterBuilder) -> ExporterBuilder) -> (Registry, Server) {
+        self.serve_with(build, WebConfig::from_file(self.path("web.yml")).unwrap())
+    }
+
+    /// A server with the `web.yml` and the token in the file `token`.
+    pub(crate) fn serve_with_token(&self) -> (Registry, Server) {
+        let config = WebConfig::from_file(self.path("web.yml")).unwrap();
+        self.serve_with(|builder| builder, config.bearer_token_file(self.path("token")).unwrap())
+    }
+
+    fn serve_with(
+        &self,
+        build: impl FnOnce(ExporterBuilder) -> ExporterBuilder,
+        config: WebConfig,
+    ) -> (Registry, Server) {
         let registry = Registry::new();
         registry.counter("requests_total", &[]).unwrap().increment(3);
         let exporter = build(Exporter::builder().registry(registry.clone())).build().unwrap();
-        let config = WebConfig::from_file(self.path("web.yml")).unwrap();
         let server = exporter.serve_with("127.0.0.1:0", config).unwrap();
         (registry, server)
     }
