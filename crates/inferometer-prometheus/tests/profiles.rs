@@ -103,6 +103,38 @@ fn series_that_become_one_are_added_up() {
 }
 
 #[test]
+fn more_observations_than_can_be_told_are_absent_also_when_they_are_added_up() {
+    let registry = Registry::new();
+    for engine in ["0", "1", "2"] {
+        let histogram: Histogram<u64> = registry.histogram("tokens", &[("engine", engine)]).unwrap();
+        histogram.record_n(1, i64::MAX as u64);
+    }
+    let whole = text(&registry, [Mapping::family("tokens", "t")]);
+    assert!(whole.contains("t_count{engine=\"2\"} 9223372036854775807\n"), "{whole}");
+    assert_eq!(text(&registry, [Mapping::family("tokens", "t").drop_label("engine")]), "");
+}
+
+#[test]
+fn series_stand_in_the_order_in_which_they_were_made_or_in_that_of_their_labels() {
+    let registry = Registry::new();
+    for (engine, model) in [("1", "b"), ("0", "b"), ("1", "a")] {
+        registry.gauge("running", &[("engine", engine), ("model", model)]).unwrap().set(1.5);
+        let labels = [("engine", engine), ("model", model)];
+        let histogram: Histogram<u64> = registry.histogram("tokens", &labels).unwrap();
+        histogram.record_n(1, 7);
+    }
+    let order = |mapping: Mapping, name: &str| -> Vec<String> {
+        let text = text(&registry, [mapping]);
+        let labels = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once('}'));
+        labels.map(|(labels, _)| labels.replace(['"', '='], "").replace("engine", "").replace("model", "")).collect()
+    };
+    assert_eq!(order(Mapping::family("running", "r"), "r"), ["1,b", "0,b", "1,a"]);
+    assert_eq!(order(Mapping::family("running", "r").sorted(), "r"), ["0,b", "1,a", "1,b"]);
+    assert_eq!(order(Mapping::family("tokens", "t"), "t_count"), ["1,b", "0,b", "1,a"]);
+    assert_eq!(order(Mapping::family("tokens", "t").sorted(), "t_count"), ["0,b", "1,a", "1,b"]);
+}
+
+#[test]
 fn a_histogram_can_have_fewer_bounds_another_unit_or_be_two_counters() {
     let registry = Registry::new();
     let buckets = Buckets::classic(&[0.001, 0.01, 0.1, 1.0]);

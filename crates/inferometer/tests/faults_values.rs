@@ -43,6 +43,28 @@ fn an_up_down_counter_below_zero_is_negative() {
     assert_eq!(registry.snapshot().gauge("x", &[]), Some(-3.0));
 }
 
+// Fault 67: native buckets are told by signed differences, and cumulative counts must ascend.
+#[test]
+fn a_histogram_of_more_observations_than_can_be_told_is_absent_and_the_rest_is_not() {
+    let registry = Registry::new();
+    registry.counter("x_total", &[]).unwrap().increment(1);
+    for (name, counts) in [
+        ("one", &[u64::MAX][..]),
+        ("half", &[1 << 63]),
+        ("several", &[u64::MAX, u64::MAX, 3]),
+        ("most", &[(1 << 62) - 1, 1 << 62]),
+        ("few", &[1 << 47, 1 << 48]),
+    ] {
+        let histogram: Histogram<u64> = registry.histogram("tokens", &[("name", name)]).unwrap();
+        counts.iter().enumerate().for_each(|(at, &n)| histogram.record_n(1 << at, n));
+    }
+    let seen = registry.snapshot();
+    let count = |name| seen.histogram("tokens", &[("name", name)]).map(|histogram| histogram.count());
+    assert_eq!(["one", "half", "several"].map(count), [None; 3]);
+    assert_eq!((count("most"), count("few")), (Some(i64::MAX as u64), Some(3 << 47)));
+    assert_eq!(seen.counter("x_total", &[]), Some(1));
+}
+
 // Fault 32: one test, since the count of invalid observations is the process's.
 #[test]
 fn invalid_observations_are_counted_and_touch_nothing_else() {

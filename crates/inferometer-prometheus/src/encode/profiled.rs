@@ -28,7 +28,7 @@ struct Output {
     bucket_of: Vec<usize>,
     /// What this scrape writes of it.
     text: Vec<u8>,
-    /// Series that several of the source are added up to, by their labels.
+    /// Series that several of the source are added up to, or that are sorted, by their labels.
     merged: BTreeMap<Vec<(String, String)>, Merged>,
 }
 
@@ -130,7 +130,7 @@ impl<D: Dialect> Visitor for Pass<'_, D> {
             let labels = MappedLabels { mapping, view };
             with_sample(view, sample, |sample| {
                 with_mapped(mapping, bucket_of, classic, sample, |sample| {
-                    if mapping.merges() {
+                    if mapping.gathers() {
                         return merged.entry(labels.owned()).or_default().add(sample, *divides);
                     }
                     let before = text.len();
@@ -347,6 +347,8 @@ impl Merged {
     fn with_sample(&self, part: Part, then: impl FnOnce(Sample<'_>)) {
         let (native_buckets, buckets);
         let value = match &self.histogram {
+            // No format can tell so many.
+            Some(histogram) if i64::try_from(histogram.count).is_err() => return,
             Some(histogram) => {
                 native_buckets =
                     histogram.native_buckets.iter().map(|(&index, &count)| (index, count)).collect::<Vec<_>>();
@@ -393,12 +395,13 @@ impl MergedHistogram {
     /// Adds another histogram of the same family, which has the same bounds.
     fn add(&mut self, buckets: &Buckets<'_>) {
         for (sum, count) in self.classic.iter_mut().zip(buckets.classic) {
-            *sum += count;
+            *sum = sum.saturating_add(*count);
         }
         if let (Some((.., zero_count)), Some(native)) = (&mut self.native, buckets.native) {
-            *zero_count += native.zero_count;
+            *zero_count = zero_count.saturating_add(native.zero_count);
             for &(index, count) in native.buckets {
-                *self.native_buckets.entry(index).or_insert(0) += count;
+                let sum = self.native_buckets.entry(index).or_default();
+                *sum = sum.saturating_add(count);
             }
         }
         self.sum = match (self.sum, buckets.sum) {
@@ -406,6 +409,6 @@ impl MergedHistogram {
             (HistogramSum::Integer(a), HistogramSum::Integer(b)) => HistogramSum::Integer(a + b),
             (a, b) => HistogramSum::Float(a.as_f64() + b.as_f64()),
         };
-        self.count += buckets.count;
+        self.count = self.count.saturating_add(buckets.count);
     }
 }

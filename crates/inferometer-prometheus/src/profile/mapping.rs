@@ -30,6 +30,7 @@ pub struct Mapping {
     labels: Vec<LabelRule>,
     added: Vec<(String, String)>,
     only: Vec<(String, Vec<String>)>,
+    sorted: bool,
 }
 
 /// What of a family is exposed.
@@ -68,6 +69,7 @@ impl Mapping {
             labels: Vec::new(),
             added: Vec::new(),
             only: Vec::new(),
+            sorted: false,
         }
     }
 
@@ -129,7 +131,7 @@ impl Mapping {
         self
     }
 
-    /// Leaves a label out. Series that differ in nothing else are added up.
+    /// Leaves a label out. Series that differ in nothing else are added up, and their histograms have no exemplars.
     pub fn drop_label(mut self, name: &str) -> Self {
         self.rule(name).to = None;
         self
@@ -150,6 +152,13 @@ impl Mapping {
     /// Only series whose label has one of these values, given as they are in the source.
     pub fn only(mut self, label: &str, values: &[&str]) -> Self {
         self.only.push((label.to_owned(), values.iter().map(|&value| value.to_owned()).collect()));
+        self
+    }
+
+    /// Series in the order of their labels' values, the first label first, instead of that in which they were made: some
+    /// readers take the first series for the only one. Their histograms have no exemplars then.
+    pub fn sorted(mut self) -> Self {
+        self.sorted = true;
         self
     }
 
@@ -220,9 +229,11 @@ impl Mapping {
         self.divisor.as_deref() == Some(family)
     }
 
-    /// Whether several series of the source can become one.
-    pub(crate) fn merges(&self) -> bool {
-        self.part == Part::Ratio || self.labels.iter().any(|rule| rule.to.is_none() || !rule.values.is_empty())
+    /// Whether series cannot be written as they come: several can become one, or have to stand in another order.
+    pub(crate) fn gathers(&self) -> bool {
+        self.sorted
+            || self.part == Part::Ratio
+            || self.labels.iter().any(|rule| rule.to.is_none() || !rule.values.is_empty())
     }
 
     /// Whether a series with these labels, as they are in the source, is exposed.

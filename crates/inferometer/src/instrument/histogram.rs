@@ -24,7 +24,8 @@ use std::time::Duration;
 /// native exposition at once. A record adds to a bucket and to the sum, both in memory that only this thread writes.
 ///
 /// Negative, infinite and NaN observations, and integers of 2^48 and more (78 hours in nanoseconds), are not recorded
-/// but counted in `inferometer_invalid_observations_total`.
+/// but counted in `inferometer_invalid_observations_total`. A series of 2^63 observations or more, which only `record_n`
+/// can reach, is left out of scrapes: no format can tell it.
 ///
 /// ```
 /// use inferometer::{Histogram, Registry};

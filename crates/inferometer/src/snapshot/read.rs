@@ -441,7 +441,11 @@ fn visit_series(series: &Arc<Series>, scope: &Scope, scratch: &mut Scratch, visi
             series.read_cells(cells, calls, |member, cells, sum, timed| {
                 let sample = match (kind, series.family.grid.as_deref()) {
                     (Kind::Histogram, Some(grid)) => {
-                        let mut view = histogram_view(grid, &cells[BUCKETS..], sum, timed, classic, native);
+                        let buckets = &cells[BUCKETS..];
+                        if is_past_counting(buckets) {
+                            return;
+                        }
+                        let mut view = histogram_view(grid, buckets, sum, timed, classic, native);
                         view.exemplars = of_member(exemplars, member);
                         Sample::Histogram(view)
                     }
@@ -479,6 +483,15 @@ fn visit_timed(series: &Arc<Series>, scope: &Scope, count: fn(&Timed) -> u64, vi
         let view = SeriesView { labels: LabelsOf::Series(series), member, scope, started: series.started() };
         visitor.series(&view, Sample::Counter(count(&timed)));
     }
+}
+
+/// Whether there are 2^63 observations or more. Their cumulative counts would not ascend, nor could native buckets tell
+/// them by signed differences, and either costs readers the whole page. Only `record_n` gets there.
+fn is_past_counting(buckets: &[u64]) -> bool {
+    // Without a bit above these, not even the most buckets that there can be add up to so much.
+    const SURE: u64 = u64::MAX >> 16;
+    buckets.iter().fold(0, |all, count| all | count) > SURE
+        && buckets.iter().map(|&count| u128::from(count)).sum::<u128>() > i64::MAX as u128
 }
 
 fn histogram_view<'a>(
