@@ -44,7 +44,7 @@ fn fraction_and_exponent(value: f64) -> (f64, i32) {
 fn index(schema: i8, bounds: &[f64], value: f64) -> i32 {
     let (fraction, exponent) = fraction_and_exponent(value);
     if schema > 0 {
-        let place = bounds.iter().filter(|&&bound| bound < fraction).count() as i32;
+        let place = bounds.partition_point(|&bound| bound < fraction) as i32;
         return place + (exponent - 1) * bounds.len() as i32;
     }
     let key = if fraction == 0.5 { exponent - 1 } else { exponent };
@@ -74,8 +74,8 @@ fn the_indices_of_this_test_are_those_that_client_golang_computes() {
     assert_eq!(mantissas(8)[255], 0.997_296_056_085_469_8);
 }
 
-/// Records values and reads the indices of their native buckets, and the zero bucket as `i32::MIN`.
-fn recorded(schema: i8, range: (f64, f64), values: &[f64]) -> BTreeMap<i32, u64> {
+/// Records values and reads the histogram that is exposed.
+fn exposed(schema: i8, range: (f64, f64), values: &[f64]) -> protobuf::Histogram {
     let registry = Registry::new();
     let buckets = Buckets::DEFAULT.without_classic().native(schema).range(range.0, range.1);
     let histogram: Histogram<f64> = registry.histogram_with_buckets("value", &[], &buckets).unwrap();
@@ -83,32 +83,102 @@ fn recorded(schema: i8, range: (f64, f64), values: &[f64]) -> BTreeMap<i32, u64>
     let exporter = Exporter::builder().registry(registry).build().unwrap();
     let mut body = Vec::new();
     exporter.render_into(Format::Protobuf, &mut body);
-    let families = protobuf::families(&body);
-    let histogram = families[0].metric[0].histogram.as_ref().unwrap();
+    let histogram = protobuf::families(&body).remove(0).metric.remove(0).histogram.unwrap();
     assert_eq!(histogram.schema, i32::from(schema));
+    histogram
+}
+
+/// Records values and reads the indices of their native buckets, and the zero bucket as `i32::MIN`.
+fn recorded(schema: i8, range: (f64, f64), values: &[f64]) -> BTreeMap<i32, u64> {
+    let histogram = exposed(schema, range, values);
     let zero = (histogram.zero_count > 0).then_some((i32::MIN, histogram.zero_count));
     let native = histogram.native().unwrap();
     native.into_iter().filter(|(_, count)| *count > 0).chain(zero).collect()
 }
 
+/// Spans and deltas of buckets, as `makeBuckets` of client_golang writes them: one bucket after the other, where up to two
+/// empty ones are written rather than skipped.
+fn spans_and_deltas(buckets: &BTreeMap<i32, u64>) -> (Vec<protobuf::Span>, Vec<i64>) {
+    let (mut spans, mut deltas) = (Vec::<protobuf::Span>::new(), Vec::new());
+    let (mut next, mut before) = (0, 0);
+    for (&index, &count) in buckets {
+        let gap = index - next;
+        match spans.last_mut() {
+            Some(span) if gap <= 2 => {
+                for _ in 0..gap {
+                    span.length += 1;
+                    deltas.push(-before);
+                    before = 0;
+                }
+                span.length += 1;
+            }
+            _ => spans.push(protobuf::Span { offset: gap, length: 1 }),
+        }
+        deltas.push(count as i64 - before);
+        (next, before) = (index + 1, count as i64);
+    }
+    (spans, deltas)
+}
+
+/// Ranges of powers of two, each as large as a histogram may have buckets for, in which all normal floats lie. The lower
+/// end of one, which is that of the zero bucket, lies within the one before it.
+fn ranges(schema: i8) -> impl Iterator<Item = (i32, i32)> {
+    let doublings = (16_384_i32 >> schema.max(0)).min(2_042);
+    (-1_021..1_023).step_by(doublings as usize - 1).map(move |low| (low, (low + doublings).min(1_023)))
+}
+
+/// The bounds in such a range, without its lower end.
+fn bounds(schema: i8, mantissas: &[f64], range: (i32, i32)) -> Vec<f64> {
+    let lowest = index(schema, mantissas, f64::from(range.0).exp2());
+    let scales = (range.0..range.1).map(|exponent| f64::from(exponent + 1).exp2());
+    let bounds = scales.flat_map(|scale| mantissas.iter().map(move |mantissa| mantissa * scale));
+    bounds.filter(|&bound| index(schema, mantissas, bound) > lowest).collect()
+}
+
+fn counts(schema: i8, mantissas: &[f64], values: &[f64]) -> BTreeMap<i32, u64> {
+    let mut counts = BTreeMap::new();
+    values.iter().for_each(|&value| *counts.entry(index(schema, mantissas, value)).or_default() += 1);
+    counts
+}
+
 #[test]
 fn every_bound_of_every_schema_and_its_neighbours_are_in_the_right_bucket() {
     for schema in -4..=8_i8 {
-        // All normal floats, or as many doublings around 1 as a histogram may have buckets for.
-        let doublings = (8_192 >> schema.max(0)).min(1_021);
-        let (low, high) = (f64::from(-doublings).exp2(), f64::from(doublings).exp2());
         let mantissas = mantissas(schema.max(0) as u32);
-        let exponents = (-doublings..doublings).map(|exponent| f64::from(exponent + 1).exp2());
-        let bounds = exponents.flat_map(|scale| mantissas.iter().map(move |mantissa| mantissa * scale));
-        let bounds =
-            bounds.filter(|&bound| bound > low && index(schema, &mantissas, bound) > index(schema, &mantissas, low));
-        let values: Vec<f64> = bounds.flat_map(|bound| [bound.next_down(), bound, bound.next_up()]).collect();
-        let mut want = BTreeMap::new();
-        for &value in &values {
-            *want.entry(index(schema, &mantissas, value)).or_insert(0) += 1;
+        let mut seen = 0;
+        for (low, high) in ranges(schema) {
+            let bounds = bounds(schema, &mantissas, (low, high));
+            if bounds.is_empty() {
+                continue; // less than a bucket
+            }
+            let values: Vec<f64> =
+                bounds.iter().flat_map(|bound| [bound.next_down(), *bound, bound.next_up()]).collect();
+            let want = counts(schema, &mantissas, &values);
+            let range = (f64::from(low).exp2(), f64::from(high).exp2());
+            assert_eq!(recorded(schema, range, &values), want, "schema {schema}, from 2^{low}");
+            seen += bounds.len();
         }
-        assert_eq!(recorded(schema, (low, high), &values), want, "schema {schema}");
-        assert!(want.len() > 100, "schema {schema}: {} buckets", want.len());
+        assert!(seen > 2_020 << schema.max(0), "schema {schema}: {seen} bounds");
+    }
+}
+
+#[test]
+fn spans_and_deltas_are_those_of_client_golang_whatever_the_gaps() {
+    for schema in -4..=8_i8 {
+        let mantissas = mantissas(schema.max(0) as u32);
+        let (low, high) = if schema < 0 { (-1_021, 1_021) } else { (-4, 4) };
+        let mut bounds = bounds(schema, &mantissas, (low, high));
+        bounds.dedup_by_key(|bound| index(schema, &mantissas, *bound));
+        // Each bound, and every second to sixth, with other counts from one to the next.
+        for step in 1..=6 {
+            let chosen = bounds.iter().step_by(step).enumerate();
+            let values: Vec<f64> = chosen.flat_map(|(at, &bound)| vec![bound; 1 + at * at % 7]).collect();
+            let (spans, deltas) = spans_and_deltas(&counts(schema, &mantissas, &values));
+            let histogram = exposed(schema, (f64::from(low).exp2(), f64::from(high).exp2()), &values);
+            assert_eq!(histogram.positive_span, spans, "schema {schema}, each {step}th");
+            assert_eq!(histogram.positive_delta, deltas, "schema {schema}, each {step}th");
+            assert_eq!(spans.len() > 1, step > 3 && values.len() > 1, "schema {schema}, each {step}th");
+        }
     }
 }
 

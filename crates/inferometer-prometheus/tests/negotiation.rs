@@ -19,26 +19,41 @@ fn answer(request: ScrapeRequest<'_>) -> Rendered {
 
 #[test]
 fn every_released_prometheus_gets_the_best_format_that_it_reads() {
-    // As `scrape/scrape.go` and its tests have them at these versions.
-    let headers: [(&str, String, Format); 13] = [
+    // As `acceptHeader` of `scrape/scrape.go` and its tests have them at these versions. From 2.49 on the weights count
+    // down from one more than there are formats, and from 3.4 on `escaping` stands where the format knows it.
+    let native = |rest: &str| format!("{PROTOBUF}{rest}");
+    let headers: Vec<(&str, String, Format)> = vec![
         ("2.30", "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1".to_owned(), Format::OpenMetrics0),
         ("2.42", "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1".to_owned(), Format::OpenMetrics),
-        ("2.42, native histograms", format!("{PROTOBUF},application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"), Format::Protobuf),
-        // The weight of 2 was a mistake, but it was released.
+        ("2.42, native histograms", native(",application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"), Format::Protobuf),
+        // The weights of 2 and 1 were a mistake, but they were released.
         ("2.49", "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=2".to_owned(), Format::OpenMetrics),
+        ("2.49, native histograms", native(";q=0.5,application/openmetrics-text;version=1.0.0;q=0.4,application/openmetrics-text;version=0.0.1;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=1"), Format::Protobuf),
         ("2.50", "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2".to_owned(), Format::OpenMetrics),
-        ("2.50, native histograms", format!("{PROTOBUF};q=0.5,application/openmetrics-text;version=1.0.0;q=0.4,application/openmetrics-text;version=0.0.1;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"), Format::Protobuf),
+        ("2.50, native histograms", native(";q=0.5,application/openmetrics-text;version=1.0.0;q=0.4,application/openmetrics-text;version=0.0.1;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"), Format::Protobuf),
         ("2.55, UTF-8 names", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.3,*/*;q=0.2".to_owned(), Format::OpenMetrics),
-        ("2.55, UTF-8 names, native histograms", format!("{PROTOBUF};escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.2,*/*;q=0.1"), Format::Protobuf),
+        ("2.55, UTF-8 names, native histograms", native(";escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.4,application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.2,*/*;q=0.1"), Format::Protobuf),
         // The parameter stands twice: the constant had it already.
-        ("3.0", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1".to_owned(), Format::OpenMetrics),
+        ("3.0", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.3,*/*;q=0.2".to_owned(), Format::OpenMetrics),
+        ("3.0, native histograms", native(";escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.2,*/*;q=0.1"), Format::Protobuf),
+        ("3.0, legacy names", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2".to_owned(), Format::OpenMetrics),
+        ("3.3", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.3,*/*;q=0.2".to_owned(), Format::OpenMetrics),
+        ("3.3, native histograms", native(";escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.2,*/*;q=0.1"), Format::Protobuf),
         ("3.4", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2".to_owned(), Format::OpenMetrics),
-        ("3.4, native histograms", format!("{PROTOBUF};q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"), Format::Protobuf),
-        ("3.4, text first", "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.2".to_owned(), Format::Text1),
-        ("3.4, old text alone", "text/plain;version=0.0.4;q=0.3,*/*;q=0.2".to_owned(), Format::Text),
+        ("3.4, native histograms", native(";q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"), Format::Protobuf),
+        // With `scrape_protocols`, one format and the weights of five.
+        ("3.4, OpenMetrics 0.0.1 alone", "application/openmetrics-text;version=0.0.1;q=0.6,*/*;q=0.5".to_owned(), Format::OpenMetrics0),
+        ("3.4, text first", "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.4".to_owned(), Format::Text1),
+        ("3.4, old text alone", "text/plain;version=0.0.4;q=0.6,*/*;q=0.5".to_owned(), Format::Text),
+        ("3.4, protobuf alone", native(";q=0.6,*/*;q=0.5"), Format::Protobuf),
     ];
     for (version, accept, format) in &headers {
         assert_eq!(Format::negotiate(Some(accept)), *format, "{version}");
+        // The other ways to escape, as `metric_name_escaping_scheme` has them, change nothing but what is echoed.
+        for scheme in ["underscores", "dots", "values"] {
+            let accept = accept.replace("allow-utf-8", scheme);
+            assert_eq!(Format::negotiate(Some(&accept)), *format, "{version}, {scheme}");
+        }
     }
 }
 
