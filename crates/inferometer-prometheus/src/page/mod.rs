@@ -21,8 +21,8 @@ pub(crate) const DOCUMENT: &str = concat!(
 /// What the browser may do with it.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = concat!(
     "default-src 'none'; ",
-    "style-src 'sha256-YvEfp+1z9US8ZmaF6I3k82wmZglyvg9pr9WeGjZ4c/c='; ",
-    "script-src 'sha256-69Z3e+MVPN0NxeEDx5WW91NQ+C9vQoWYoq1FjMC3FZY='; ",
+    "style-src 'sha256-l2WZWw7cSEogOF8zUaEiJUcZxWepuExAfD4V4K49deg='; ",
+    "script-src 'sha256-ermjtu0McbR+/B0bbP/vnc3TK0sufD8xYC/MnqDSNp8='; ",
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 

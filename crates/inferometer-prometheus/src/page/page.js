@@ -732,7 +732,8 @@
     const [above, below] = [present(part), present(whole)];
     if (!above || !below) return null;
     const value = above.summary.rate / below.summary.rate;
-    return { value, text: amount(value, 'ratio'), detail: 'in the window' };
+    const detail = below.summary.rate > 0 ? 'in the window' : 'nothing in the window';
+    return { value, text: amount(value, 'ratio'), detail };
   };
 
   const ofKind = (name, kind) => () => {
