@@ -10,7 +10,7 @@ use std::time::Duration;
 use inferometer::{Buckets, Histogram, Registry, Sampling};
 use inferometer_e2e::exposition::Labels;
 use inferometer_e2e::open_metrics;
-use inferometer_e2e::prometheus::Prometheus;
+use inferometer_e2e::prometheus::{Prometheus, Row};
 use inferometer_e2e::promtool;
 use inferometer_e2e::wait;
 use inferometer_prometheus::{Exporter, Format, ScrapeRequest};
@@ -40,6 +40,8 @@ const HOSTILE: [&str; 12] = [
 /// What a registry is filled with.
 #[derive(Clone, Debug)]
 struct Filling {
+    /// Names of metrics and of labels, of which a registry takes some.
+    names: Vec<(String, String)>,
     help: String,
     labels: Vec<String>,
     series: Vec<(Vec<String>, f64, u64, Vec<f64>)>,
@@ -56,8 +58,43 @@ fn any_filling() -> impl Strategy<Value = Filling> {
         prop_oneof![any::<u64>(), 0..1000_u64],
         proptest::collection::vec(observation, 0..20),
     );
-    (any::<String>(), proptest::collection::btree_set(label, 3), proptest::collection::vec(series, 1..12))
-        .prop_map(|(help, labels, series)| Filling { help, labels: labels.into_iter().collect(), series })
+    let labels = proptest::collection::btree_set(label, 3);
+    let names = proptest::collection::vec((any_name(), any_name()), 40);
+    (names, any::<String>(), labels, proptest::collection::vec(series, 1..12)).prop_map(
+        |(names, help, labels, mut series)| {
+            // Each of the hostile values is there, whatever was drawn.
+            series.extend(HOSTILE.iter().map(|value| (vec![(*value).to_owned(); 3], 1.5, 1, vec![0.25])));
+            Filling { names, help, labels: labels.into_iter().collect(), series }
+        },
+    )
+}
+
+/// Names that may be right, and some that cannot be.
+fn any_name() -> impl Strategy<Value = String> {
+    const WORDS: [&str; 12] =
+        ["a", "total", "bucket", "count", "sum", "created", "info", "seconds", "ratio", "le", "quantile", "__x"];
+    let word = proptest::sample::select(&WORDS[..]).prop_map(str::to_owned);
+    prop_oneof![
+        4 => "[a-z_][a-z0-9_.]{0,20}",
+        2 => proptest::collection::vec(word, 1..4).prop_map(|words| words.join("_")),
+        1 => "[a-zA-Z0-9_:.\"{}=, #\n-]{0,6}",
+        1 => any::<String>(),
+        1 => proptest::sample::select(&HOSTILE[..]).prop_map(str::to_owned),
+    ]
+}
+
+/// Registers what a registry takes of the names, each as a gauge, a counter or a histogram, and says how many series
+/// there are then.
+fn register_names(registry: &Registry, names: &[(String, String)]) -> usize {
+    let taken = names.iter().enumerate().filter(|(at, (name, label))| {
+        let labels = [(label.as_str(), "x")];
+        match at % 3 {
+            0 => registry.gauge(name, &labels).map(|gauge| gauge.set(1.0)).is_ok(),
+            1 => registry.counter(name, &labels).map(|counter| counter.increment(1)).is_ok(),
+            _ => registry.histogram(name, &labels).map(|histogram: Histogram| histogram.record_nanos(1)).is_ok(),
+        }
+    });
+    taken.count()
 }
 
 /// The families' names end in what the linter wants of their kinds.
@@ -65,10 +102,15 @@ const GAUGE: &str = "engine_level";
 const COUNTER: &str = "engine_requests_total";
 const HISTOGRAM: &str = "engine_step_seconds";
 
+/// The label of a series' exemplar: one of the hostile values that `exemplar` allows, by the length of its first value.
+fn trace(first: &str, exemplar: fn(&str) -> bool) -> &'static str {
+    let allowed: Vec<&str> = HOSTILE.into_iter().filter(|value| exemplar(value)).collect();
+    allowed[first.len() % allowed.len()]
+}
+
 /// A registry with that in it. Exemplars have what `exemplar` allows of the hostile label values.
 fn registry(filling: &Filling, exemplar: fn(&str) -> bool) -> Registry {
     let registry = Registry::new();
-    let allowed: Vec<&str> = HOSTILE.into_iter().filter(|value| exemplar(value)).collect();
     for name in [GAUGE, COUNTER, HISTOGRAM] {
         registry.describe(name, None, &format!("Help: {}", filling.help)).unwrap();
     }
@@ -82,7 +124,7 @@ fn registry(filling: &Filling, exemplar: fn(&str) -> bool) -> Registry {
         let histogram: Histogram<f64> = registry.histogram_with_buckets(HISTOGRAM, &labels, &buckets).unwrap();
         for (at, &value) in observations.iter().enumerate() {
             match at {
-                0 => histogram.record_with_exemplar(value, &[("trace_id", allowed[values[0].len() % allowed.len()])]),
+                0 => histogram.record_with_exemplar(value, &[("trace_id", trace(&values[0], exemplar))]),
                 _ => histogram.record(value),
             }
         }
@@ -172,6 +214,27 @@ fn check_families(filling: &Filling, families: &[open_metrics::Family]) {
 }
 
 #[test]
+fn whatever_names_a_registry_takes_its_judges_take_as_well() {
+    let mut runner = TestRunner::deterministic();
+    let (mut offered, mut taken) = (0, 0);
+    for _ in 0..16 {
+        let Filling { names, .. } = any_filling().new_tree(&mut runner).expect("a filling").current();
+        let registry = Registry::new();
+        offered += names.len();
+        taken += register_names(&registry, &names);
+        let exporter = Exporter::builder().registry(registry.clone()).created_samples(true).build().unwrap();
+        let text = page(&exporter, Format::Text);
+        promtool::read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let page = page(&exporter, Format::OpenMetrics);
+        let Some(parsed) = open_metrics::parse(&page) else { return };
+        let families = parsed.unwrap_or_else(|error| panic!("{error}\n{page}"));
+        assert!(!families.is_empty());
+    }
+    // Neither all nor nothing.
+    assert!((offered / 8..offered * 7 / 8).contains(&taken), "{taken} of {offered} names were taken");
+}
+
+#[test]
 fn the_strict_parser_refuses_what_is_broken() {
     let mut runner = TestRunner::deterministic();
     let filling = any_filling().new_tree(&mut runner).expect("a filling").current();
@@ -208,8 +271,9 @@ fn names_that_collide_in_openmetrics_alone_are_still_valid_there() {
     assert_eq!(all, [("requests", "gauge", 2.0), ("requests_total", "unknown", 3.0), ("errors", "counter", 4.0)]);
 }
 
-/// Answers each scrape with text 0.0.4, whatever is asked for: every Prometheus of today would rather have another.
-fn serve_text(exporter: Exporter) -> String {
+/// Answers each scrape in the format that `accept` names, whatever is asked for: every Prometheus of today would rather
+/// have another.
+fn serve_as(accept: &'static str, exporter: Exporter) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port of the loopback interface");
     let address = listener.local_addr().expect("a listener has an address").to_string();
     thread::spawn(move || {
@@ -217,7 +281,7 @@ fn serve_text(exporter: Exporter) -> String {
             let Ok(mut socket) = socket else { return };
             let lines = BufReader::new(socket.try_clone().expect("a socket can be shared")).lines();
             let _ = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).count();
-            let rendered = exporter.answer(&ScrapeRequest::new()).expect("it is small enough");
+            let rendered = exporter.answer(&ScrapeRequest::new().accept(accept)).expect("it is small enough");
             let head = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                 rendered.content_type,
@@ -232,33 +296,47 @@ fn serve_text(exporter: Exporter) -> String {
 #[test]
 fn a_live_prometheus_takes_every_format_and_holds_what_was_recorded() {
     let mut runner = TestRunner::deterministic();
-    for (format, features) in [
-        (Format::Text, ""),
-        (Format::OpenMetrics, "exemplar-storage"),
-        (Format::Protobuf, "native-histograms,exemplar-storage"),
+    let large = "x".repeat(1 << 20);
+    for (format, served_as, features) in [
+        (Format::Text, Some("text/plain;version=0.0.4"), ""),
+        (Format::Text1, Some("text/plain;version=1.0.0"), ""),
+        (Format::OpenMetrics0, Some("application/openmetrics-text;version=0.0.1"), "exemplar-storage"),
+        (Format::OpenMetrics, None, "exemplar-storage"),
+        (Format::Protobuf, None, "native-histograms,exemplar-storage"),
     ] {
+        assert!(served_as.is_none_or(|accept| Format::negotiate(Some(accept)) == format));
         let filling = any_filling().new_tree(&mut runner).expect("a filling").current();
         // OpenMetrics leaves out an exemplar with a NUL, and to Prometheus an empty label is none.
         let told = |value: &str| !value.contains('\0') && !value.is_empty();
-        let exporter = Exporter::builder().registry(registry(&filling, told)).build().unwrap();
+        let registry = registry(&filling, told);
+        register_names(&registry, &filling.names);
+        registry.gauge("engine_large", &[("text", &large)]).unwrap().set(2.0);
+        let exporter = Exporter::builder().registry(registry).build().unwrap();
         let server = exporter.serve("127.0.0.1:0").unwrap();
-        let target = match format {
-            Format::Text => serve_text(exporter),
-            _ => server.local_addr().to_string(),
+        let target = match served_as {
+            Some(accept) => serve_as(accept, exporter),
+            None => server.local_addr().to_string(),
         };
         let Some(mut prometheus) = Prometheus::start_with(&target, features) else { return };
         wait::until("a scrape", LIMIT, || match prometheus.query("up{job=\"engine\"}")?.as_slice() {
             [row] if row.value == 1.0 => Ok(()),
             _ => Err(format!("{format:?}: {}", prometheus.last_error()?)),
         });
+        let held = prometheus.query("engine_large").unwrap();
+        assert_eq!((held.len(), held[0].labels["text"].as_str(), held[0].value), (1, Some(&*large), 2.0));
+        let mut exemplars = Vec::new();
         for (labels, level, count, observations) in expected(&filling) {
             // To Prometheus an empty label is none.
             let held: BTreeMap<_, _> = labels.iter().filter(|(_, value)| !value.is_empty()).collect();
             let place = &labels["place"];
-            let one = |name: &str| -> f64 {
-                let expression = format!("{name}{{place=\"{place}\"}}");
-                let rows = prometheus.query(&expression).unwrap();
+            let value = |expression: &str| -> f64 {
+                let rows = prometheus.query(expression).unwrap();
                 assert_eq!(rows.len(), 1, "{format:?} {expression}: {rows:?}");
+                rows[0].value
+            };
+            let one = |name: &str| -> f64 {
+                let rows = prometheus.query(&format!("{name}{{place=\"{place}\"}}")).unwrap();
+                assert_eq!(rows.len(), 1, "{format:?} {name}: {rows:?}");
                 let own = rows[0].labels.as_object().unwrap();
                 let own = own.iter().filter(|(name, _)| !["__name__", "instance", "job"].contains(&&***name));
                 let own: BTreeMap<String, String> =
@@ -268,20 +346,38 @@ fn a_live_prometheus_takes_every_format_and_holds_what_was_recorded() {
             };
             assert!(same(one(GAUGE), level), "{format:?} {labels:?}: {level}");
             assert_eq!(one(COUNTER), count as f64);
-            if format == Format::Protobuf {
-                let held = prometheus.query(&format!("histogram_count({HISTOGRAM}{{place=\"{place}\"}})")).unwrap();
-                assert_eq!(held[0].value, observations.len() as f64);
+            let sum: f64 = observations.iter().sum();
+            let below = observations.iter().filter(|&&value| value <= 1.0).count() as f64;
+            let series = format!("{HISTOGRAM}{{place=\"{place}\"}}");
+            let seen = if format == Format::Protobuf {
+                // 1 is a bound of every schema.
+                let below = value(&format!("histogram_fraction(-1, 1, {series}) * histogram_count({series})"));
+                let below = if observations.is_empty() { 0.0 } else { below };
+                [value(&format!("histogram_count({series})")), value(&format!("histogram_sum({series})")), below]
             } else {
-                assert_eq!(one("engine_step_seconds_count"), observations.len() as f64);
+                let below = value(&format!("{HISTOGRAM}_bucket{{place=\"{place}\", le=\"1.0\"}}"));
+                [one("engine_step_seconds_count"), one("engine_step_seconds_sum"), below]
+            };
+            for (seen, want) in seen.into_iter().zip([observations.len() as f64, sum, below]) {
+                assert!((seen - want).abs() <= 1e-9 * want, "{format:?} {labels:?}: {seen}, not {want}");
             }
+            let trace = trace(&labels[&filling.labels[0]], told);
+            // Prometheus 2.42 leaves the label of an exemplar in OpenMetrics as it is written.
+            let trace = match format {
+                Format::Protobuf => trace.to_owned(),
+                _ => trace.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"),
+            };
+            exemplars.extend(observations.first().map(|&value| (trace, value)));
         }
         // The text has no exemplars, and 2.42 takes those of protobuf from the classic buckets.
-        let with = filling.series.iter().filter(|(.., observations)| !observations.is_empty()).count();
-        if format != Format::Text {
+        if !matches!(format, Format::Text | Format::Text1) {
+            exemplars.sort_by(|a, b| a.partial_cmp(b).expect("no NaN"));
             wait::until("exemplars", LIMIT, || {
-                let exemplars = prometheus.exemplars(&format!("{{__name__=~\"{HISTOGRAM}.*\"}}"))?;
-                let ok = exemplars.iter().all(|exemplar| exemplar.labels["trace_id"].is_string());
-                if exemplars.len() == with && ok { Ok(()) } else { Err(format!("{with} wanted: {exemplars:?}")) }
+                let rows = prometheus.exemplars(&format!("{{__name__=~\"{HISTOGRAM}.*\"}}"))?;
+                let label = |row: &Row| row.labels["trace_id"].as_str().unwrap_or_default().to_owned();
+                let mut held: Vec<(String, f64)> = rows.iter().map(|row| (label(row), row.value)).collect();
+                held.sort_by(|a, b| a.partial_cmp(b).expect("no NaN"));
+                if held == exemplars { Ok(()) } else { Err(format!("{exemplars:?} wanted: {held:?}")) }
             });
         }
         assert!(prometheus.is_running(), "{}", prometheus.messages());

@@ -1,4 +1,4 @@
-//! Prometheus's own programs, as clients of a server with TLS and users, and as readers of its `web.yml`.
+//! Prometheus's own programs, as clients of a server with TLS, users and tokens, and as readers of its `web.yml`.
 
 use std::fs;
 use std::path::Path;
@@ -81,6 +81,31 @@ fn a_live_prometheus_scrapes_with_a_certificate_and_a_password_and_not_without()
                 other => Err(other),
             }),
         }
+    }
+}
+
+#[test]
+fn a_live_prometheus_scrapes_with_a_bearer_token_and_not_with_another() {
+    let directory = tempfile::tempdir().unwrap();
+    write_files(directory.path(), "");
+    for (name, token) in [("right", "uWq7s-fN2x_09b"), ("wrong", "uWq7s-fN2x_09c")] {
+        fs::write(directory.path().join(name), format!("{token}\n")).unwrap();
+    }
+    let registry = Registry::new();
+    registry.gauge("kv_cache_usage_ratio", &[]).unwrap().set(0.25);
+    let config = WebConfig::from_file(directory.path().join("web.yml")).unwrap();
+    let config = config.bearer_token_file(directory.path().join("right")).unwrap();
+    let server = Exporter::builder().registry(registry).build().unwrap().serve_with("127.0.0.1:0", config).unwrap();
+    for name in ["right", "wrong"] {
+        let settings = format!("authorization: {{ credentials_file: {} }}\n", directory.path().join(name).display());
+        let Some(prometheus) = Prometheus::start_to_scrape(&server.local_addr().to_string(), "", &settings) else {
+            return;
+        };
+        wait::until(name, LIMIT, || match (name, prometheus.query("kv_cache_usage_ratio")?.as_slice()) {
+            ("right", [row]) if row.value == 0.25 => Ok(()),
+            ("wrong", []) if prometheus.last_error()?.contains("401") => Ok(()),
+            (_, rows) => Err(format!("{rows:?} {}", prometheus.last_error()?)),
+        });
     }
 }
 
