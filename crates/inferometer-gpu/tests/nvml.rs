@@ -185,7 +185,7 @@ fn mig_instances_are_devices_with_their_own_memory() {
     script.gpu("GPU-1").set("utilization.memory", 1);
     library.say(&script);
     wait_for(&registry, &format!("gpu_utilization_ratio{} 0.05", labels("")));
-    assert!(!support::page(&registry).contains("MIG-"));
+    wait("the last instance to go", || !support::page(&registry).contains("MIG-"));
 }
 
 #[test]
