@@ -95,7 +95,7 @@ static SEEN: Cost = Cost::usually(70.0, ONE_CELL);
 /// How much a sample costs besides for each nanosecond of cold memory that it sees: it cannot see how the first
 /// instructions of its start and of its end are fetched. By comparison with samples that were timed from outside: see
 /// `docs/overhead.md`.
-const UNSEEN: f32 = 2.0;
+const UNSEEN: f32 = 1.0;
 
 /// What a sample never sees of itself.
 fn besides() -> f32 {
