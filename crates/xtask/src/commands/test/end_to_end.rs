@@ -57,11 +57,6 @@ pub(super) fn gpu_dashboards(workspace: &Workspace, log: &mut Log) -> Result<Out
     }
     let mut cargo = workspace.cargo(Build::Plain);
     cargo.args(["test", "--no-fail-fast", "-p", "inferometer-e2e", "--test", "gpu_dashboards", "--", "--nocapture"]);
-    // They are not copied into the project, so they may not be there.
-    let dashboards = workspace.path("../shared/fixtures/dashboards");
-    if dashboards.is_dir() {
-        cargo.env("INFEROMETER_DASHBOARDS", dashboards);
-    }
     counted::outcome(&log.run(&mut cargo)?)
 }
 
