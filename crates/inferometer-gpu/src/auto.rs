@@ -19,6 +19,12 @@ impl AutoProbe {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// With these two: for a library or a `sysfs` in another place.
+    #[cfg(feature = "nvml")]
+    pub fn of(nvml: NvmlProbe, amd: AmdProbe) -> Self {
+        AutoProbe { nvml, amd }
+    }
 }
 
 impl Probe for AutoProbe {
