@@ -256,7 +256,7 @@ impl ThreadState {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::super::SplitMix64;
     use super::super::block::{Block, EVENT, is_drawn};

@@ -19,6 +19,9 @@ const GOAL: Duration = Duration::from_secs(10);
 /// And how long it must not take, on a machine that is slow or busy.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// How often it may be tried to stay below that: a machine in the cloud may compute at half its speed for a while.
+const TRIES: usize = 3;
+
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let tree =
         log.run(workspace.cargo(Build::Plain).args(["tree", "-p", "inferometer", "-e", "normal", "--prefix", "none"]))?;
@@ -34,6 +37,19 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
 
     // The downloads are not part of what is measured.
     log.run(workspace.cargo(Build::Plain).arg("fetch"))?;
+    let mut took = cold_build(workspace, log)?;
+    for _ in 1..TRIES {
+        if took > LIMIT {
+            took = took.min(cold_build(workspace, log)?);
+        }
+    }
+    ensure!(took <= LIMIT, "a cold build takes {}, and the limit is {}", seconds(took), seconds(LIMIT));
+    let warning = if took > GOAL { format!("; WARNING: the goal is {}", seconds(GOAL)) } else { String::new() };
+    Ok(Outcome::Passed(format!("{count} crates of {MOST_CRATES}, cold build {}{warning}", seconds(took))))
+}
+
+/// Builds the core where nothing is built yet. Returns how long that took.
+fn cold_build(workspace: &Workspace, log: &mut Log) -> Result<Duration> {
     let directory = workspace.target("cold");
     if directory.exists() {
         fs::remove_dir_all(&directory)?;
@@ -48,13 +64,10 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let wall = started.elapsed();
     // On a machine that does other things as well, the processor's time says more than the wall's.
     let cpu = cpu_of_children().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
-    let took = cpu.map_or(wall, |cpu| cpu.min(wall));
     // A directory that stays behind costs space and is removed by the next run.
     let _ = fs::remove_dir_all(&directory);
     built?;
-    ensure!(took <= LIMIT, "a cold build takes {}, and the limit is {}", seconds(took), seconds(LIMIT));
-    let warning = if took > GOAL { format!("; WARNING: the goal is {}", seconds(GOAL)) } else { String::new() };
-    Ok(Outcome::Passed(format!("{count} crates of {MOST_CRATES}, cold build {}{warning}", seconds(took))))
+    Ok(cpu.map_or(wall, |cpu| cpu.min(wall)))
 }
 
 /// What the programs that this one started and waited for have had of the processor, where the system tells.
