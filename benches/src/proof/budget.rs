@@ -267,14 +267,13 @@ fn outcome(case: &Case, phases: &[Phase], reported: bool, clock: &quanta::Clock,
         let settled = nanos(clock, phase.begin) + WINDOW;
         let time = time - WINDOW;
         let events = phase.events as f64 * time / (time + WINDOW);
-        let is_settled = |&&(at, _): &&(f64, f64)| nanos(clock, at) >= settled;
-        // What they cost is the same for all series, so it is known best from all.
-        let costs = phase.samples.iter().flatten().filter(is_settled).map(|&(_, cost)| cost);
-        let cost = mean(&mut costs.filter(|&cost| cost <= longest)) - event_cost;
-        let for_samples = case.budget / case.series as f64 * time - event_cost * events;
-        let allowed = (for_samples / cost.max(1.0)).min(events);
         for series in &phase.samples {
-            least_share = least_share.min(series.iter().filter(is_settled).count() as f64 / allowed);
+            let after: Vec<f64> =
+                series.iter().filter(|&&(at, _)| nanos(clock, at) >= settled).map(|&(_, cost)| cost).collect();
+            let cost = mean(&mut after.iter().copied().filter(|&cost| cost <= longest)) - event_cost;
+            let for_samples = case.budget / case.series as f64 * time - event_cost * events;
+            let allowed = (for_samples / cost.max(1.0)).min(events);
+            least_share = least_share.min(after.len() as f64 / allowed);
         }
     }
 

@@ -16,14 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64 as Time, Ordering::Relaxed};
 use std::time::Duration;
 
-/// How many times as often each cost is measured the first time.
-const BATCHES: u32 = 3;
-/// How often each cost is measured; the median counts.
-const BATCHES_EACH: u32 = 7;
-/// One section in so many is timed of those that are timed often.
-const OFTEN: u32 = 8;
-/// How many calls a batch has.
-const CALLS: u32 = 96;
+/// How often each cost is measured the first time; the best one counts.
+const BATCHES: u32 = 8;
 /// It is not measured again sooner than after this.
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -31,12 +25,11 @@ const PERIOD: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Instruments {
     /// Several of both, as records to one and the same cell wait for each other.
-    counters: [Counter; 4],
+    counters: Vec<Counter>,
     observed: Vec<Histogram>,
-    /// Sections that are hardly ever timed, and one that is timed so often that its samples can be measured, and so seldom
-    /// that the processor does not foresee them.
-    rarely: Vec<Histogram>,
-    often: Histogram,
+    /// A section that is hardly ever timed, and one that always is.
+    rarely: Histogram,
+    always: Histogram,
 }
 
 /// When it was measured last, in ticks.
@@ -70,50 +63,52 @@ pub(crate) fn refresh() {
 impl Instruments {
     fn new() -> Result<Self, RegisterError> {
         let registry = Registry::new();
-        let counter = |name| registry.counter(name, &[]);
-        let histogram = |name: String, sampling| {
-            let histogram: Histogram = registry.histogram(&name, &[])?;
+        let histogram = |name, sampling| {
+            let histogram: Histogram = registry.histogram(name, &[])?;
             histogram.set_sampling(sampling);
             Ok(histogram)
         };
         Ok(Instruments {
-            counters: [
-                counter("add_0_total")?,
-                counter("add_1_total")?,
-                counter("add_2_total")?,
-                counter("add_3_total")?,
-            ],
+            counters: (0..8).map(|i| registry.counter(&format!("add_{i}_total"), &[])).collect::<Result<_, _>>()?,
             observed: (0..4)
                 .map(|i| registry.histogram(&format!("observe_{i}_seconds"), &[]))
                 .collect::<Result<_, _>>()?,
-            rarely: (0..4)
-                .map(|i| histogram(format!("rarely_{i}_seconds"), Sampling::EveryN(Sampling::MAX_N)))
-                .collect::<Result<_, _>>()?,
-            often: histogram("often_seconds".to_owned(), Sampling::EveryN(OFTEN))?,
+            rarely: histogram("rarely_seconds", Sampling::EveryN(Sampling::MAX_N))?,
+            always: histogram("always_seconds", Sampling::Always)?,
         })
     }
 }
 
-/// Measures so many batches of each kind of record, and takes the costs from them.
+/// Measures so many batches of each kind of record, and takes the costs from the best.
 fn measure(batches: u32) {
     // Where there is no room, what is known must do.
     let Ok(instruments) = Instruments::new() else { return };
-    let Instruments { counters, observed, rarely, often } = black_box(&instruments);
+    let Instruments { counters, observed, rarely, always } = black_box(&instruments);
     // The budget of this thread has nothing to do with it.
     sampling::aside(|| {
         let add = |_| counters.iter().for_each(|counter| counter.increment(1));
-        costs::ADD.follow(added_by(batches, add) / counters.len() as f32);
+        costs::ADD.follow(cost_of(batches, 500, add) / counters.len() as f32);
         let observe = |i| observed.iter().for_each(|histogram| histogram.record_nanos(black_box(u64::from(i) << 8)));
-        costs::OBSERVE.follow(added_by(batches, observe) / observed.len() as f32);
-        let count = |_| rarely.iter().for_each(|histogram| _ = histogram.start().stop());
-        costs::EVENT.follow(added_by(batches, count) / rarely.len() as f32);
-        let sample = (added_by(batches, |_| _ = often.start().stop()) - costs::EVENT.hot()) * OFTEN as f32;
-        let found = (0..batches * CALLS).filter_map(|_| {
-            work();
-            sampling::measured(|| often.start().stop().is_some())
-        });
-        costs::follow_sample(sample, median(found.collect()));
+        costs::OBSERVE.follow(cost_of(batches, 500, observe) / observed.len() as f32);
+        let event = cost_of(batches, 2_000, |_| _ = rarely.start().stop());
+        costs::EVENT.follow(event);
+        let before = booked(always);
+        let whole = cost_of(batches, 200, |_| _ = always.start().stop()) - event;
+        let after = booked(always);
+        let samples = after.0.saturating_sub(before.0);
+        if samples > 0 {
+            costs::follow_sample(whole, after.1.saturating_sub(before.1) as f32 / 1e3 / samples as f32);
+        }
     });
+}
+
+/// How many samples were taken with a histogram, and what they have cost in picoseconds.
+fn booked(histogram: &Histogram) -> (u64, u64) {
+    let timing = histogram.known_series().and_then(|series| series.timing());
+    timing.map_or((0, 0), |timing| {
+        let totals = timing.totals(0);
+        (totals.samples, totals.cost_picos)
+    })
 }
 
 /// A grid and cells that nobody reads.
@@ -154,45 +149,15 @@ pub(super) fn histogram<T: Observation>() -> Option<(&'static Grid, Cells)> {
     Some((&rehearsal.grid, Cells::Own(rehearsal.cells.as_ptr(), 0)))
 }
 
-/// By how many nanoseconds a call makes a piece of work longer: the median of some batches with it and without it, in
-/// turns.
-///
-/// Records that follow each other without a pause would be the wrong thing to measure: they wait for each other, while
-/// the processor does much of a single one beside the work around it.
-fn added_by(batches: u32, mut call: impl FnMut(u32)) -> f32 {
-    let mut batch = |records: bool| {
+/// Nanoseconds a call, in the best of some batches.
+fn cost_of(batches: u32, calls: u32, mut call: impl FnMut(u32)) -> f32 {
+    let mut batch = || {
         let start = clock::now();
-        for at in 0..CALLS {
-            work();
-            if black_box(records) {
-                call(at);
-            }
-        }
-        clock::nanos(clock::ticks_between(start, clock::now())) as f32 / CALLS as f32
+        (0..calls).for_each(&mut call);
+        clock::nanos(clock::ticks_between(start, clock::now())) as f32 / calls as f32
     };
-    batch(true); // into the caches
-    median(
-        (0..BATCHES_EACH * batches)
-            .map(|_| {
-                let without = batch(false);
-                batch(true) - without
-            })
-            .collect(),
-    )
-}
-
-/// Of at least one number.
-fn median(mut of: Vec<f32>) -> f32 {
-    of.sort_by(f32::total_cmp);
-    of[of.len() / 2]
-}
-
-/// Some hundred nanoseconds of what programs do: reads memory and compares. It is a function of the system's library,
-/// so that it takes no longer where nothing is optimised, and a record is not lost in it.
-fn work() {
-    static WORDS: [[u8; 4_096]; 2] = [[1; 4_096]; 2];
-    let [one, other] = black_box(&WORDS);
-    black_box(one == other);
+    batch(); // into the caches
+    (0..batches).map(|_| batch()).fold(f32::INFINITY, f32::min)
 }
 
 #[cfg(test)]

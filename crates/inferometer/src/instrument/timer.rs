@@ -214,8 +214,7 @@ impl<T: Observation> Histogram<T> {
     fn begin(&self, slot: Slot, chunk: *const AtomicU64, outlives: bool) -> Begun {
         let random = sampling::draw();
         // Before anything that may be cold is touched.
-        let measures = random.is_multiple_of(MEASURED) || sampling::is_each_measured();
-        let entered = measures.then(clock::now);
+        let entered = random.is_multiple_of(MEASURED).then(clock::now);
         let drawn = if chunk.is_null() { self.drawn_first(random) } else { self.take(chunk, slot, random) };
         let Some((timing, sample)) = drawn else { return Begun { timing: ptr::null(), start: 0 } };
         DRAWN.set(sample.pack());
@@ -315,13 +314,17 @@ impl Sample {
         }
         let Some(cells) = storage::touch(self.cells) else { return };
         let terms = costs::terms();
-        let seen = self.lead.map(|lead| {
-            let ticks = lead + clock::ticks_between(since, clock::now());
-            costs::whole(ticks as f32 * terms.nanos_per_tick)
-        });
-        let cost = sampling::charge(since, seen, &terms);
+        let mut state = SeriesState::from_bits(cells.get(STATE));
+        let cost = state.cost(&terms);
         cells.add(SAMPLES, 1);
         cells.add(COST, (cost * 1e3) as u64);
+        sampling::charge(since, cost, &terms);
+        // Last, so that it sees all of that.
+        if let Some(lead) = self.lead {
+            let ticks = lead + clock::ticks_between(since, clock::now());
+            state.observe(costs::whole(ticks as f32 * terms.nanos_per_tick), &terms);
+            cells.set_own(STATE, state.to_bits());
+        }
     }
 }
 

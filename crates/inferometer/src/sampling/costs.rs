@@ -11,23 +11,19 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 #[derive(Debug)]
 pub(crate) struct Cost {
     hot: AtomicU32,
-    wait: Wait,
     /// Whether that was measured.
     is_known: AtomicBool,
     /// How often a record has measured itself, and by how much it took longer, on average. In one word.
     cold: AtomicU64,
 }
 
-/// What a record that waits for its memory says of one that does not. Records do not wait: the processor goes on with what
-/// follows, also with further records. On the other hand there is what the waiting one has in the caches already, as a
-/// histogram's bounds. By comparison with loops that were timed with and without their records: see `docs/overhead.md`.
-#[derive(Clone, Copy, Debug)]
-struct Wait {
-    /// So many nanoseconds of the wait are hidden altogether ...
-    hidden: f32,
-    /// ... and each one more costs this.
-    remains: f32,
-}
+/// A record that measures itself waits until its memory has arrived; others do not, and the processor meanwhile goes on
+/// with what follows. On the other hand it has the thread's table in the cache already. What remains of the wait is this
+/// much, by comparison with loops that were timed with and without their records: see `docs/overhead.md`.
+const OVERLAP: f32 = 0.8;
+
+/// By so much a record that measures itself seems to take longer although its memory is near; nanoseconds.
+const NOISE: f32 = 1.0;
 
 /// The mean goes over so many of the last ones.
 const MEMORY: u32 = 64;
@@ -39,9 +35,8 @@ const MOST_TIMES: f32 = 8.0;
 const LEAST: f32 = 10.0;
 
 impl Cost {
-    const fn usually(nanos: f32, wait: Wait) -> Self {
-        let (is_known, cold) = (AtomicBool::new(false), AtomicU64::new(0));
-        Cost { hot: AtomicU32::new(nanos.to_bits()), wait, is_known, cold }
+    const fn usually(nanos: f32) -> Self {
+        Cost { hot: AtomicU32::new(nanos.to_bits()), is_known: AtomicBool::new(false), cold: AtomicU64::new(0) }
     }
 
     /// With everything in the caches.
@@ -51,15 +46,15 @@ impl Cost {
 
     /// How much more it is where it is made.
     pub(crate) fn cold(&self) -> f32 {
-        self.wait.remains * (f32::from_bits(self.cold.load(Relaxed) as u32) - self.wait.hidden).max(0.0)
+        OVERLAP * (f32::from_bits(self.cold.load(Relaxed) as u32) - NOISE).max(0.0)
     }
 
-    /// Takes in what was measured with everything in the caches, bit by bit, for it is a difference of two times, and a
-    /// processor changes its speed. What cannot be is cut to what can.
+    /// Takes in what was measured with everything in the caches: at once if it is less than was known, for what disturbs
+    /// only adds to it; else bit by bit, for a processor may become slower. What cannot be is cut to what can.
     pub(crate) fn follow(&self, nanos: f32) {
         let (nanos, known) = (nanos.clamp(0.05, 10_000.0), self.hot());
         let first = !self.is_known.swap(true, Relaxed);
-        let hot = if first { nanos } else { known + (nanos - known) / 8.0 };
+        let hot = if first || nanos < known { nanos } else { known + (nanos - known) / 8.0 };
         self.hot.store(hot.to_bits(), Relaxed);
     }
 
@@ -77,41 +72,33 @@ impl Cost {
     }
 }
 
-const ONE_CELL: Wait = Wait { hidden: 8.0, remains: 0.35 };
-
 /// An add to one cell: a counter, an up-down counter.
-pub(crate) static ADD: Cost = Cost::usually(0.7, ONE_CELL);
+pub(crate) static ADD: Cost = Cost::usually(0.7);
 /// A record to a histogram.
-pub(crate) static OBSERVE: Cost = Cost::usually(3.0, Wait { hidden: 0.0, remains: 1.5 });
+pub(crate) static OBSERVE: Cost = Cost::usually(3.0);
 /// An event that is not timed.
-pub(crate) static EVENT: Cost = Cost::usually(1.5, ONE_CELL);
+pub(crate) static EVENT: Cost = Cost::usually(1.5);
 /// A section that is timed, less what it would cost not to be.
-pub(crate) static SAMPLE: Cost = Cost::usually(80.0, ONE_CELL);
+pub(crate) static SAMPLE: Cost = Cost::usually(80.0);
 
 /// What a sample sees of its own cost, with everything in the caches: not how it is called, nor what it does after its
 /// last look at the clock.
-static SEEN: Cost = Cost::usually(70.0, ONE_CELL);
+static SEEN: Cost = Cost::usually(70.0);
 
-/// How much a sample costs besides for each nanosecond of cold memory that it sees: it cannot see how the first
-/// instructions of its start and of its end are fetched. By comparison with samples that were timed from outside: see
-/// `docs/overhead.md`.
-const UNSEEN: f32 = 1.0;
-
-/// What a sample never sees of itself.
-fn besides() -> f32 {
-    (SAMPLE.hot() - SEEN.hot()).max(0.0)
-}
+/// How much more a sample costs for each nanosecond that it sees of cold memory: it cannot see how its own first
+/// instructions are fetched. By comparison with samples that were timed from outside: see `docs/overhead.md`.
+const UNSEEN: f32 = 1.2;
 
 /// What a sample costs that has seen this of itself.
 pub(crate) fn whole(seen: f32) -> f32 {
-    seen + besides() + UNSEEN * (seen - SEEN.hot()).max(0.0)
+    (SAMPLE.hot() + (seen - SEEN.hot()) * UNSEEN).max(1.0)
 }
 
-/// Takes in what a sample costs with everything in the caches, and what was found by [`whole`] for such a one.
-pub(crate) fn follow_sample(cost: f32, found: f32) {
-    let more = found - besides() - SEEN.hot();
-    SEEN.follow(SEEN.hot() + if more > 0.0 { more / (1.0 + UNSEEN) } else { more });
-    SAMPLE.follow(cost);
+/// Takes in what a sample costs with everything in the caches, and what was booked for it by [`whole`], on average.
+pub(crate) fn follow_sample(whole: f32, booked: f32) {
+    let seen = SEEN.hot() + (booked - SAMPLE.hot()) / UNSEEN;
+    SEEN.follow(seen);
+    SAMPLE.follow(whole);
 }
 
 /// What the budget reckons with now.

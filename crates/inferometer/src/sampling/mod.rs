@@ -36,7 +36,7 @@ pub(crate) use random::SplitMix64;
 #[cfg(not(loom))]
 pub(crate) use random::draw;
 #[cfg(not(loom))]
-pub(crate) use thread::{aside, charge, is_each_measured, measured, plan};
+pub(crate) use thread::{aside, charge, plan};
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
