@@ -225,7 +225,7 @@ pub(super) fn release_gate(workspace: &Workspace, log: &mut Log) -> Result<Outco
 }
 
 /// A machine in the cloud may compute at half its speed for a while. What fails each time is a failure.
-fn until_quiet<T>(mut measure: impl FnMut() -> Result<T>) -> Result<T> {
+pub(super) fn until_quiet<T>(mut measure: impl FnMut() -> Result<T>) -> Result<T> {
     const TRIES: usize = 3;
     for _ in 1..TRIES {
         if let Ok(done) = measure() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
+use super::library::until_quiet;
 use crate::log::Log;
 use crate::report::{Outcome, seconds};
 use crate::workspace::{Build, Workspace};
@@ -18,9 +19,6 @@ const GOAL: Duration = Duration::from_secs(10);
 
 /// And how long it must not take, on a machine that is slow or busy.
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// How often it may be tried to stay below that: a machine in the cloud may compute at half its speed for a while.
-const TRIES: usize = 3;
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let tree =
@@ -37,13 +35,11 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
 
     // The downloads are not part of what is measured.
     log.run(workspace.cargo(Build::Plain).arg("fetch"))?;
-    let mut took = cold_build(workspace, log)?;
-    for _ in 1..TRIES {
-        if took > LIMIT {
-            took = took.min(cold_build(workspace, log)?);
-        }
-    }
-    ensure!(took <= LIMIT, "a cold build takes {}, and the limit is {}", seconds(took), seconds(LIMIT));
+    let took = until_quiet(|| {
+        let took = cold_build(workspace, log)?;
+        ensure!(took <= LIMIT, "a cold build takes {}, and the limit is {}", seconds(took), seconds(LIMIT));
+        Ok(took)
+    })?;
     let warning = if took > GOAL { format!("; WARNING: the goal is {}", seconds(GOAL)) } else { String::new() };
     Ok(Outcome::Passed(format!("{count} crates of {MOST_CRATES}, cold build {}{warning}", seconds(took))))
 }
