@@ -41,6 +41,23 @@ pub enum Call {
 }
 
 impl Call {
+    /// All that can be asked of a GPU.
+    pub(crate) const OF_A_GPU: [Call; 13] = [
+        Call::Utilization,
+        Call::Memory,
+        Call::Activity,
+        Call::Power,
+        Call::PowerLimit,
+        Call::Energy,
+        Call::Temperature,
+        Call::Clocks,
+        Call::ThrottleReasons,
+        Call::Ecc,
+        Call::Fields,
+        Call::Nvlink,
+        Call::Processes,
+    ];
+
     /// As it is in a label.
     pub fn as_str(self) -> &'static str {
         match self {

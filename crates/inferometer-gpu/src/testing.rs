@@ -53,23 +53,6 @@ struct Script {
     opened: u64,
 }
 
-/// What the fake can be asked.
-const CALLS: [Call; 13] = [
-    Call::Utilization,
-    Call::Memory,
-    Call::Activity,
-    Call::Power,
-    Call::PowerLimit,
-    Call::Energy,
-    Call::Temperature,
-    Call::Clocks,
-    Call::ThrottleReasons,
-    Call::Ecc,
-    Call::Fields,
-    Call::Nvlink,
-    Call::Processes,
-];
-
 impl FakeProbe {
     /// With GPUs of these UUIDs, which have no values yet.
     pub fn new<S: Into<String>>(uuids: impl IntoIterator<Item = S>) -> Self {
@@ -234,7 +217,7 @@ impl Session for FakeSession {
     }
 
     fn capabilities(&self) -> &[Call] {
-        &CALLS
+        &Call::OF_A_GPU
     }
 
     fn devices(&mut self) -> Result<Vec<Result<Device, ProbeError>>, ProbeError> {

@@ -12,23 +12,6 @@ use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 use std::sync::Arc;
 
-/// What NVML can be asked.
-const CALLS: [Call; 13] = [
-    Call::Utilization,
-    Call::Memory,
-    Call::Activity,
-    Call::Power,
-    Call::PowerLimit,
-    Call::Energy,
-    Call::Temperature,
-    Call::Clocks,
-    Call::ThrottleReasons,
-    Call::Ecc,
-    Call::Fields,
-    Call::Nvlink,
-    Call::Processes,
-];
-
 pub(super) struct NvmlSession<'n> {
     nvml: &'n Arc<Nvml>,
     /// `None` for those that do not work.
@@ -89,7 +72,7 @@ impl Session for NvmlSession<'_> {
     }
 
     fn capabilities(&self) -> &[Call] {
-        &CALLS
+        &Call::OF_A_GPU
     }
 
     fn devices(&mut self) -> Result<Vec<Result<Device, ProbeError>>, ProbeError> {
