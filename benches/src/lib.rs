@@ -8,9 +8,11 @@
 //! - `cargo run --release -p inferometer-benches --bin compare` measures what `docs/compare.md` shows: the figures again,
 //!   what each library does, tried out, and what it keeps when nobody scrapes.
 //! - `cargo bench -p inferometer-benches --bench record` (and `cold`) has every record operation beside the peers.
-//! - `cargo bench -p inferometer-benches --bench inference` proves the overhead in an engine, end to end.
 //! - `cargo bench -p inferometer-benches --bench instructions` counts instructions under Valgrind: exact and repeatable,
 //!   where a shared machine's clock is neither.
+//!
+//! What recording costs an engine, end to end, is measured by the engine's own benches (`examples/engine/benches`), with
+//! the clocks and the statistics of this crate. They need none of the peers, so those are behind the feature `peers`.
 //!
 //! # What keeps the optimiser honest
 //!
@@ -90,17 +92,23 @@
 //! steadier than times.
 
 pub mod allocations;
+#[cfg(feature = "peers")]
 pub mod compare;
+#[cfg(feature = "peers")]
 pub mod contests;
 pub mod cpu_clock;
 pub mod inputs;
+#[cfg(feature = "peers")]
 pub mod library;
 pub mod machine;
 pub mod paired;
 pub mod pin;
+#[cfg(feature = "peers")]
 pub mod proof;
 pub mod reckoned;
 pub mod records;
+#[cfg(feature = "peers")]
 pub mod rows;
 pub mod timing;
+#[cfg(feature = "peers")]
 pub mod workload;

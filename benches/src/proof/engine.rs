@@ -58,7 +58,7 @@ fn cargo(length: Length, words: &[&str]) -> io::Result<String> {
 /// What the gate says of one loop.
 fn gate(model: &str, options: &[&str]) -> io::Result<Value> {
     let mut words = vec!["run", "--quiet", "--release", "-p", "inferometer-cli", "--bin", "inferometer", "--", "check"];
-    words.extend(["-p", "inferometer-benches", "--bench", "engine_step", "--loop", model, "--json"]);
+    words.extend(["-p", "inferometer-example-engine", "--bench", "engine_step", "--loop", model, "--json"]);
     words.extend(options);
     let mut report: Value = serde_json::from_str(&cargo(Length::Full, &words)?)?;
     Ok(report["loops"][0].take())
@@ -66,7 +66,8 @@ fn gate(model: &str, options: &[&str]) -> io::Result<Value> {
 
 /// What a model's steps record; none if the model is not there.
 fn records(length: Length, model: &str) -> io::Result<Option<Records>> {
-    let words = ["bench", "--quiet", "-p", "inferometer-benches", "--bench", "engine_step", "--", "--records", model];
+    let words =
+        ["bench", "--quiet", "-p", "inferometer-example-engine", "--bench", "engine_step", "--", "--records", model];
     let printed = cargo(length, &words)?;
     let line = printed.lines().find(|line| line.starts_with('{'));
     line.map(|line| serde_json::from_str(line).map_err(io::Error::from)).transpose()

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use super::pass_on;
+use super::{engine, pass_on};
 use crate::install::{self, Tool};
 use crate::log::Log;
 use crate::workspace::{Build, Workspace};
@@ -104,7 +104,7 @@ pub(crate) fn inference(workspace: &Workspace, args: &BenchArgs) -> Result<ExitC
 /// What compares the engine with its instruments and without.
 pub(crate) fn inference_command(workspace: &Workspace, args: &BenchArgs) -> std::process::Command {
     let mut cargo = workspace.cargo(Build::Native);
-    cargo.args(["bench", "-p", PACKAGE, "--bench", "inference", "--"]).args(&args.bench);
+    cargo.args(["bench", "-p", engine::PACKAGE, "--bench", "inference", "--"]).args(&args.bench);
     // With the symbols that the other benches want, the model's code would be compiled a second time.
     cargo.env("CARGO_PROFILE_BENCH_DEBUG", "false");
     cargo

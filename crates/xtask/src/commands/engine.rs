@@ -10,7 +10,7 @@ use crate::log::display;
 use crate::report::seconds;
 use crate::workspace::{Build, Workspace};
 
-const PACKAGE: &str = "inferometer-example-engine";
+pub(crate) const PACKAGE: &str = "inferometer-example-engine";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

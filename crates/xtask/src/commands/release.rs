@@ -50,7 +50,7 @@ fn gate(workspace: &Workspace, log: &mut Log, time: &str) -> Result<Outcome> {
     let mut cargo = workspace.cargo(Build::Native);
     cargo.args(["run", "--release", "-p", "inferometer-cli", "--bin", "inferometer", "--", "check"]);
     // By their names, so that one that is not there is an error.
-    cargo.args(["-p", "inferometer-benches", "--bench", "engine_step"]);
+    cargo.args(["-p", "inferometer-example-engine", "--bench", "engine_step"]);
     cargo.args(["--loop", "random-tiny", "--loop", "random", "--loop", "smollm2", "--time", time, "--history"]);
     log.run(cargo.arg(workspace.path(HISTORY)).env("CARGO_PROFILE_BENCH_DEBUG", "false"))?;
     Ok(Outcome::Passed(format!("PASS; the result was appended to {HISTORY}")))

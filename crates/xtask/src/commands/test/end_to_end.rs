@@ -73,8 +73,8 @@ pub(super) fn live_page(workspace: &Workspace, log: &mut Log) -> Result<Outcome>
 fn run(workspace: &Workspace, log: &mut Log, tests: &[&str]) -> Result<Outcome> {
     let (_, engine) = engine::build(workspace, Build::Native);
     ensure!(engine.is_file(), "there is no {}; the stage `engine` builds it", engine.display());
-    let mut cargo = workspace.cargo(Build::Native);
-    cargo.args(["test", "--release", "--no-fail-fast", "-p", "inferometer-e2e"]).env("INFEROMETER_ENGINE", engine);
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args(["test", "--no-fail-fast", "-p", "inferometer-e2e"]).env("INFEROMETER_ENGINE", engine);
     for test in tests {
         cargo.args(["--test", test]);
     }

@@ -11,7 +11,7 @@ use crate::report::Outcome;
 use crate::workspace::{Build, Workspace};
 
 /// The crates that are published.
-const LIBRARIES: [&str; 10] = [
+const LIBRARIES: [&str; 12] = [
     "-p",
     "inferometer",
     "-p",
@@ -22,6 +22,8 @@ const LIBRARIES: [&str; 10] = [
     "inferometer-gpu",
     "-p",
     "inferometer-prometheus",
+    "-p",
+    "inferometer-serving",
 ];
 
 /// Integration tests of the core in which threads meet.
@@ -178,7 +180,7 @@ pub(super) fn thread_sanitizer(workspace: &Workspace, log: &mut Log) -> Result<O
 
 /// Each target for a short while; `cargo xtask fuzz` does it for long.
 pub(super) fn fuzzing(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
-    const SECONDS: u64 = 30;
+    const SECONDS: u64 = 15;
     if !install::has("c++") {
         return Ok(Outcome::Skipped("the fuzzer is C++, and there is no compiler for it".to_owned()));
     }
@@ -193,9 +195,9 @@ pub(super) fn fuzzing(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     Ok(Outcome::Passed(format!("{SECONDS} s each without a finding; inputs: {}", runs.join(", "))))
 }
 
-/// As the engine is built: one of the benches runs it, and its model's code is compiled once.
+/// As the figures are built.
 pub(super) fn bench_tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
-    let mut cargo = workspace.cargo(Build::Native);
+    let mut cargo = workspace.cargo(Build::Plain);
     counted::outcome(&log.run(cargo.args(["test", "--release", "--no-fail-fast", "-p", "inferometer-benches"]))?)
 }
 

@@ -1,4 +1,4 @@
-//! One step of the example engine, for the release gate: `inferometer check -p inferometer-benches --bench engine_step`.
+//! One step of the example engine, for the release gate: `inferometer check -p inferometer-example-engine --bench engine_step`.
 //!
 //! The loop is the engine's own scheduler with one request after another, each from its arrival through its prompt to its
 //! last token. As it is, it records everything that the engine knows to record; the baseline, which is compiled with

@@ -1,7 +1,7 @@
 //! What full instrumentation costs an engine, end to end: one decode loop over a model, compiled without telemetry and
 //! with all of it.
 //!
-//! `cargo bench -p inferometer-benches --bench inference` prints the criterion groups `inference/<model>/{bare,
+//! `cargo bench -p inferometer-example-engine --bench inference` prints the criterion groups `inference/<model>/{bare,
 //! instrumented}`, and then the proof, in which four arms take turns in mirrored order, so that a drift of the
 //! machine's speed hits all alike:
 //!
