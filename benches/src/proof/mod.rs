@@ -3,14 +3,17 @@
 //! Each section names the cases that it has, so that the page can be held against the code, and says what did not hold.
 
 mod account;
+mod attacks;
 mod break_even;
 mod budget;
+mod clients;
 mod command_line;
 mod curve;
 mod engine;
 mod honesty;
 mod page;
 mod plot;
+mod polls;
 mod step;
 mod sweep;
 
@@ -106,7 +109,7 @@ pub struct Proof {
 }
 
 /// All of them, in the page's order.
-pub const ALL: [Proof; 6] = [
+pub const ALL: [Proof; 8] = [
     Proof {
         command: "overhead",
         name: "break-even",
@@ -116,6 +119,8 @@ pub const ALL: [Proof; 6] = [
     },
     Proof { command: "overhead", name: "sweep", run: sweep::section, cases: sweep::cases, has_plot: true },
     Proof { command: "overhead", name: "engine", run: engine::section, cases: engine::cases, has_plot: false },
+    Proof { command: "overhead", name: "attacks", run: attacks::section, cases: attacks::cases, has_plot: false },
+    Proof { command: "overhead", name: "polls", run: polls::section, cases: polls::cases, has_plot: false },
     Proof { command: "overhead", name: "budget", run: budget::section, cases: budget::cases, has_plot: false },
     Proof { command: "overhead", name: "account", run: account::section, cases: account::cases, has_plot: false },
     Proof { command: "overhead", name: "honesty", run: honesty::section, cases: honesty::cases, has_plot: false },
