@@ -167,8 +167,8 @@ pub use {
     grid::{Buckets, BucketsError, Domain},
     inferometer_derive::{LabelSet, LabelValue, metric, timed},
     instrument::{
-        Counter, Family, Gauge, Histogram, Instrument, IntoF64, Local, Observation, SignalSafe, Timed, Timer,
-        UpDownCounter, counter_fn, gauge_fn,
+        Counter, Family, FamilyOptions, Gauge, Histogram, Instrument, IntoF64, Local, Observation, SignalSafe, Timed,
+        Timer, UpDownCounter, counter_fn, gauge_fn,
     },
     label::{LabelSet, LabelValue},
     macros::Level,

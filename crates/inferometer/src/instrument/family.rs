@@ -1,6 +1,6 @@
 //! Families of instruments, by label set.
 
-use super::{Instrument, Local};
+use super::{FamilyOptions, Instrument, Local};
 use crate::label::LabelSet;
 use crate::label::cache::{self, Texts};
 use crate::registry::{
@@ -183,6 +183,19 @@ impl Registry {
         name: &str,
         help: &str,
     ) -> Result<Family<L, I>, RegisterError> {
+        self.register_family_with(name, help, &FamilyOptions::new())
+    }
+
+    /// The same with what a declaration can say besides.
+    ///
+    /// # Errors
+    /// When a name is not allowed or is registered as something else, or when there is no room.
+    pub fn register_family_with<L: LabelSet, I: Instrument>(
+        &self,
+        name: &str,
+        help: &str,
+        options: &FamilyOptions,
+    ) -> Result<Family<L, I>, RegisterError> {
         let core = Core::register::<L>(
             self,
             &Request {
@@ -192,9 +205,9 @@ impl Registry {
                 kind: I::KIND,
                 labels: RequestLabels::of_set::<L>(),
                 domain: I::DOMAIN,
-                buckets: None,
-                max_series: None,
-                sampling: None,
+                buckets: options.buckets.as_ref(),
+                max_series: options.max_series,
+                sampling: options.sampling,
             },
         )?;
         let tag = AtomicU32::new(core.family.tag);

@@ -7,6 +7,7 @@ mod counter;
 #[cfg(feature = "tracing")]
 mod current_span;
 mod family;
+mod family_options;
 mod function;
 mod gauge;
 mod histogram;
@@ -20,6 +21,7 @@ mod up_down_counter;
 
 pub use counter::{Counter, SignalSafe};
 pub use family::Family;
+pub use family_options::FamilyOptions;
 pub use function::{counter_fn, gauge_fn};
 pub use gauge::Gauge;
 pub use histogram::{Histogram, Observation};

@@ -1,0 +1,72 @@
+//! The metrics of an inference server, under the names that dashboards, alerts and autoscalers know.
+//!
+//! An engine says what happens to its requests and in its steps; what is told of it, with which labels and bounds, is in
+//! one table, [`Metric`]. Everything is there from the start, at zero.
+//!
+//! ```
+//! use inferometer::Registry;
+//! use inferometer_serving::{FinishReason, ServingMetrics};
+//! use std::time::Instant;
+//!
+//! let registry = Registry::new();
+//! let metrics = ServingMetrics::builder("llama").registry(&registry).register()?;
+//!
+//! // The front end.
+//! let mut request = metrics.request(Instant::now());
+//! request.prompt_tokens(12);
+//!
+//! // The engine.
+//! let mut recorder = metrics.step_recorder();
+//! request.scheduled(Instant::now());
+//! let mut step = recorder.step(Instant::now()); // after the forward pass
+//! step.prefill(12);
+//! step.tokens(&mut request, 1);
+//! drop(step);
+//! request.finished(FinishReason::Stop, Instant::now());
+//!
+//! let snapshot = registry.snapshot();
+//! assert_eq!(snapshot.counter("inference_requests_total", &[("finish_reason", "stop")]), Some(1));
+//! assert_eq!(snapshot.counter("inference_generation_tokens_total", &[]), Some(1));
+//! assert_eq!(snapshot.histogram("inference_time_to_first_token_seconds", &[]).unwrap().count(), 1);
+//! # Ok::<(), inferometer::RegisterError>(())
+//! ```
+//!
+//! A server that tells less needs less: [`ServingMetrics::record_request`] takes the time and the outcome of a request
+//! that has ended.
+//!
+//! # Costs
+//!
+//! A token of a request that goes on is two adds to the request's own memory; a step is recorded once for all its tokens,
+//! with one reading of the clock, which the engine makes. Nothing of that allocates, locks or looks a label up. The end of
+//! a request does look labels up, without allocating.
+//!
+//! # Labels
+//!
+//! All labels but the names of models, engines and adapters are closed sets. A family has at most
+//! [a hundred series](ServingMetricsBuilder::DEFAULT_MAX_SERIES) of these, unless told otherwise; what comes after is
+//! counted in one that is called `other`.
+//!
+//! The table as a page is `docs/metrics.md` of the repository.
+
+mod bounds;
+mod builder;
+mod label;
+mod label_set;
+mod metric;
+mod metrics;
+mod moment;
+#[cfg(feature = "profiles")]
+pub mod profiles;
+mod request_tracker;
+mod series;
+mod step_recorder;
+
+pub use builder::ServingMetricsBuilder;
+pub use label::{
+    BlockState, CacheTier, EngineState, ErrorType, FinishReason, LoadPhase, LoraState, MemoryAccess, Phase,
+    RejectReason, Stage, Status, TokenizerOperation, TransferDirection,
+};
+pub use metric::{Group, Metric, Presence, Spec};
+pub use metrics::{LoraAdapters, ServingMetrics};
+pub use request_tracker::RequestTracker;
+pub use step_recorder::{KvBlocks, Step, StepRecorder};
