@@ -37,8 +37,8 @@
 //! # Costs
 //!
 //! A token of a request that goes on is two adds to the request's own memory; a step is recorded once for all its tokens,
-//! with one reading of the clock, which the engine makes. Nothing of that allocates, locks or looks a label up. The end of
-//! a request does look labels up, without allocating.
+//! with one reading of the clock, which the engine makes. Nothing that is recorded of requests and steps allocates, locks
+//! or looks a label up.
 //!
 //! # Labels
 //!

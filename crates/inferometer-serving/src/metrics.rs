@@ -5,9 +5,7 @@ use crate::label::{
     CacheTier, EngineState, ErrorType, FinishReason, LoadPhase, LoraState, MemoryAccess, Stage, Status,
     TokenizerOperation, TransferDirection,
 };
-use crate::label_set::{
-    ByAccess, ByEngineState, ByLoadPhase, ByLoraState, ByOperation, ByTier, ByTransfer, KvCacheShape, PerEngine,
-};
+use crate::label_set::{ByEngineState, ByLoadPhase, ByLoraState, ByTransfer, KvCacheShape, PerEngine};
 use crate::request_tracker::RequestTracker;
 use crate::series::Series;
 use crate::step_recorder::StepRecorder;
@@ -84,7 +82,7 @@ impl ServingMetrics {
             Status::Cancelled => FinishReason::Abort,
         });
         if status == Status::Error {
-            self.series.count_error(ErrorType::Internal);
+            self.series.request_errors[ErrorType::Internal as usize].increment(1);
         }
     }
 
@@ -101,8 +99,7 @@ impl ServingMetrics {
 
     /// A text became tokens, or tokens a text.
     pub fn tokenized(&self, operation: TokenizerOperation, took: Duration) {
-        let PerEngine { model_name, .. } = self.series.labels();
-        self.series.tokenize.get(&ByOperation { model_name, operation }).record(took);
+        self.series.tokenize[operation as usize].record(took);
     }
 
     /// A token was chosen whose log-probability `logprob` gives, in nats; it is called for a sample of the tokens, if
@@ -121,11 +118,9 @@ impl ServingMetrics {
 
     /// What steps have computed, read and written, in floating-point operations and bytes, as far as it can be estimated.
     pub fn estimated_work(&self, flops: u64, bytes_read: u64, bytes_written: u64) {
-        let PerEngine { model_name, engine } = self.series.labels();
         self.series.estimated_flops.increment(flops);
-        for (direction, bytes) in [(MemoryAccess::Read, bytes_read), (MemoryAccess::Write, bytes_written)] {
-            self.series.estimated_memory.get(&ByAccess { model_name, engine, direction }).increment(bytes);
-        }
+        self.series.estimated_memory[MemoryAccess::Read as usize].increment(bytes_read);
+        self.series.estimated_memory[MemoryAccess::Write as usize].increment(bytes_written);
     }
 
     /// The engine is in this state.
@@ -159,10 +154,8 @@ impl ServingMetrics {
 
     /// So many tokens of a prompt were looked up in this tier of the prefix cache, and so many of them were there.
     pub fn prefix_cache_lookup(&self, tier: CacheTier, queries: u64, hits: u64) {
-        let PerEngine { model_name, engine } = self.series.labels();
-        let labels = ByTier { model_name, engine, tier };
-        self.series.prefix_cache_queries.get(&labels).increment(queries);
-        self.series.prefix_cache_hits.get(&labels).increment(hits);
+        self.series.prefix_cache_queries[tier as usize].increment(queries);
+        self.series.prefix_cache_hits[tier as usize].increment(hits);
     }
 
     /// The KV cache gave up the keys and values of so many tokens.

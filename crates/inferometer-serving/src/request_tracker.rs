@@ -1,7 +1,6 @@
 //! One request, from its arrival to its end.
 
 use crate::label::{CacheTier, ErrorType, FinishReason, RejectReason, Status};
-use crate::label_set::{BySource, PerEngine};
 use crate::moment::Moment;
 use crate::series::Series;
 use std::sync::Arc;
@@ -89,8 +88,7 @@ impl RequestTracker {
 
     /// So many tokens of the prompt need not be computed, because a cache has their keys and values.
     pub fn cached_prompt_tokens(&mut self, source: CacheTier, tokens: u64) {
-        let PerEngine { model_name, engine } = self.series.labels();
-        self.series.prompt_tokens_cached.get(&BySource { model_name, engine, source }).increment(tokens);
+        self.series.prompt_tokens_cached[source as usize].increment(tokens);
     }
 
     /// The request runs from now on: for the first time, or again after it was preempted.
@@ -128,13 +126,13 @@ impl RequestTracker {
 
     /// The request ended with this error.
     pub fn error(mut self, error: ErrorType, now: Instant) {
-        self.series.count_error(error);
+        self.series.request_errors[error as usize].increment(1);
         self.end(error.finish_reason(), now.into());
     }
 
     /// The request was turned away.
     pub fn rejected(mut self, reason: RejectReason, now: Instant) {
-        self.series.count_rejection(reason);
+        self.series.requests_rejected[reason as usize].increment(1);
         self.end(FinishReason::Rejected, now.into());
     }
 

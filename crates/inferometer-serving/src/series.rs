@@ -16,7 +16,7 @@ use inferometer::{
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// What is recorded often has a handle here; the rest is found by its labels.
+/// What belongs to requests and steps has a handle here; the rest is found by its labels.
 #[derive(Debug)]
 pub(crate) struct Series {
     registry: Registry,
@@ -28,9 +28,12 @@ pub(crate) struct Series {
     pub(crate) adapters: Mutex<Option<[String; 3]>>,
 
     pub(crate) requests_started: Counter,
-    requests: Family<ByOutcome<'static>, Counter>,
-    request_errors: Family<ByError<'static>, Counter>,
-    requests_rejected: Family<ByReason<'static>, Counter>,
+    /// In the order of [`FinishReason`].
+    pub(crate) requests: [Counter; FinishReason::ALL.len()],
+    /// In the order of [`ErrorType`].
+    pub(crate) request_errors: [Counter; ErrorType::ALL.len()],
+    /// In the order of [`RejectReason`].
+    pub(crate) requests_rejected: [Counter; RejectReason::ALL.len()],
     pub(crate) requests_in_flight: UpDownCounter,
     pub(crate) request_queue: Histogram,
     pub(crate) time_to_first_token: Histogram,
@@ -40,7 +43,8 @@ pub(crate) struct Series {
     pub(crate) request_prefill: Histogram,
     pub(crate) request_decode: Histogram,
     pub(crate) request_active: Option<Histogram>,
-    pub(crate) tokenize: Family<ByOperation<'static>, Histogram>,
+    /// In the order of [`TokenizerOperation`].
+    pub(crate) tokenize: [Histogram; TokenizerOperation::ALL.len()],
 
     pub(crate) requests_running: UpDownCounter,
     pub(crate) requests_waiting: UpDownCounter,
@@ -59,8 +63,10 @@ pub(crate) struct Series {
     pub(crate) kv_cache_blocks_max: Family<PerEngine<'static>, Gauge>,
     pub(crate) kv_cache_block_tokens: Family<PerEngine<'static>, Gauge>,
     pub(crate) kv_cache_info: Family<KvCacheShape<'static>, Gauge>,
-    pub(crate) prefix_cache_queries: Family<ByTier<'static>, Counter>,
-    pub(crate) prefix_cache_hits: Family<ByTier<'static>, Counter>,
+    /// In the order of [`CacheTier`].
+    pub(crate) prefix_cache_queries: [Counter; CacheTier::ALL.len()],
+    /// In the order of [`CacheTier`].
+    pub(crate) prefix_cache_hits: [Counter; CacheTier::ALL.len()],
     pub(crate) kv_cache_evicted_tokens: Counter,
     pub(crate) kv_transfer_bytes: Family<ByTransfer<'static>, Counter>,
     pub(crate) kv_transfer: Family<ByTransfer<'static>, Histogram>,
@@ -73,7 +79,8 @@ pub(crate) struct Series {
 
     pub(crate) prompt_tokens: Counter,
     pub(crate) generation_tokens: Counter,
-    pub(crate) prompt_tokens_cached: Family<BySource<'static>, Counter>,
+    /// In the order of [`CacheTier`].
+    pub(crate) prompt_tokens_cached: [Counter; CacheTier::ALL.len()],
     pub(crate) request_prompt_tokens: Histogram<u64>,
     pub(crate) request_generation_tokens: Histogram<u64>,
     pub(crate) request_max_tokens: Histogram<u64>,
@@ -81,7 +88,8 @@ pub(crate) struct Series {
     pub(crate) spec_decode_draft_tokens: Counter,
     pub(crate) spec_decode_accepted_tokens: Counter,
     pub(crate) estimated_flops: Counter,
-    pub(crate) estimated_memory: Family<ByAccess<'static>, Counter>,
+    /// In the order of [`MemoryAccess`].
+    pub(crate) estimated_memory: [Counter; MemoryAccess::ALL.len()],
     pub(crate) corrupted_requests: Counter,
     pub(crate) token_logprob: Option<Histogram<f64>>,
 }
@@ -98,18 +106,22 @@ impl Series {
         let registrar = Registrar { registry: &registry, max_series, on_request };
         let model = &PerModel { model_name };
         let per_engine = &PerEngine { model_name, engine };
-        let outcome =
-            &ByOutcome { model_name, engine, finish_reason: FinishReason::Stop, status: FinishReason::Stop.status() };
+        let outcome = |finish_reason: FinishReason| ByOutcome {
+            model_name,
+            engine,
+            finish_reason,
+            status: finish_reason.status(),
+        };
         let phase = |phase| ByPhase { model_name, engine, phase };
-        let tier = &ByTier { model_name, engine, tier: CacheTier::Device };
+        let tier = |tier| ByTier { model_name, engine, tier };
         let transfer = &ByTransfer { model_name, engine, direction: TransferDirection::In, tier: CacheTier::Host };
         Ok(Series {
             requests_started: registrar.series(Metric::RequestsStarted, model)?,
-            requests: registrar.family(Metric::Requests, outcome)?,
+            requests: registrar.each(Metric::Requests, FinishReason::ALL.map(outcome))?,
             request_errors: registrar
-                .family(Metric::RequestErrors, &ByError { model_name, error_type: ErrorType::Internal })?,
+                .each(Metric::RequestErrors, ErrorType::ALL.map(|error_type| ByError { model_name, error_type }))?,
             requests_rejected: registrar
-                .family(Metric::RequestsRejected, &ByReason { model_name, reason: RejectReason::QueueFull })?,
+                .each(Metric::RequestsRejected, RejectReason::ALL.map(|reason| ByReason { model_name, reason }))?,
             requests_in_flight: registrar.series(Metric::RequestsInFlight, model)?,
             request_queue: registrar.series(Metric::RequestQueue, per_engine)?,
             time_to_first_token: registrar.series(Metric::TimeToFirstToken, per_engine)?,
@@ -119,8 +131,10 @@ impl Series {
             request_prefill: registrar.series(Metric::RequestPrefill, per_engine)?,
             request_decode: registrar.series(Metric::RequestDecode, per_engine)?,
             request_active: registrar.series_on_request(Metric::RequestActive, per_engine)?,
-            tokenize: registrar
-                .family(Metric::Tokenize, &ByOperation { model_name, operation: TokenizerOperation::Tokenize })?,
+            tokenize: registrar.each(
+                Metric::Tokenize,
+                TokenizerOperation::ALL.map(|operation| ByOperation { model_name, operation }),
+            )?,
 
             requests_running: registrar.series(Metric::RequestsRunning, per_engine)?,
             requests_waiting: registrar.series(Metric::RequestsWaiting, per_engine)?,
@@ -140,8 +154,8 @@ impl Series {
             kv_cache_block_tokens: registrar.family(Metric::KvCacheBlockTokens, per_engine)?,
             kv_cache_info: registrar
                 .family(Metric::KvCacheInfo, &KvCacheShape { model_name, engine, block_tokens: "", blocks: "" })?,
-            prefix_cache_queries: registrar.family(Metric::PrefixCacheQueries, tier)?,
-            prefix_cache_hits: registrar.family(Metric::PrefixCacheHits, tier)?,
+            prefix_cache_queries: registrar.each(Metric::PrefixCacheQueries, CacheTier::ALL.map(tier))?,
+            prefix_cache_hits: registrar.each(Metric::PrefixCacheHits, CacheTier::ALL.map(tier))?,
             kv_cache_evicted_tokens: registrar.series(Metric::KvCacheEvictedTokens, per_engine)?,
             kv_transfer_bytes: registrar.family(Metric::KvTransferBytes, transfer)?,
             kv_transfer: registrar.family(Metric::KvTransfer, transfer)?,
@@ -159,8 +173,10 @@ impl Series {
 
             prompt_tokens: registrar.series(Metric::PromptTokens, per_engine)?,
             generation_tokens: registrar.series(Metric::GenerationTokens, per_engine)?,
-            prompt_tokens_cached: registrar
-                .family(Metric::PromptTokensCached, &BySource { model_name, engine, source: CacheTier::Device })?,
+            prompt_tokens_cached: registrar.each(
+                Metric::PromptTokensCached,
+                CacheTier::ALL.map(|source| BySource { model_name, engine, source }),
+            )?,
             request_prompt_tokens: registrar.series(Metric::RequestPromptTokens, per_engine)?,
             request_generation_tokens: registrar.series(Metric::RequestGenerationTokens, per_engine)?,
             request_max_tokens: registrar.series(Metric::RequestMaxTokens, per_engine)?,
@@ -168,8 +184,10 @@ impl Series {
             spec_decode_draft_tokens: registrar.series(Metric::SpecDecodeDraftTokens, per_engine)?,
             spec_decode_accepted_tokens: registrar.series(Metric::SpecDecodeAcceptedTokens, per_engine)?,
             estimated_flops: registrar.series(Metric::EstimatedFlops, per_engine)?,
-            estimated_memory: registrar
-                .family(Metric::EstimatedMemory, &ByAccess { model_name, engine, direction: MemoryAccess::Read })?,
+            estimated_memory: registrar.each(
+                Metric::EstimatedMemory,
+                MemoryAccess::ALL.map(|direction| ByAccess { model_name, engine, direction }),
+            )?,
             corrupted_requests: registrar.series(Metric::CorruptedRequests, per_engine)?,
             token_logprob: registrar.series_on_request(Metric::TokenLogprob, per_engine)?,
 
@@ -187,20 +205,8 @@ impl Series {
     }
 
     /// A request has ended.
-    pub(crate) fn count_end(&self, finish_reason: FinishReason) {
-        let PerEngine { model_name, engine } = self.labels();
-        let status = finish_reason.status();
-        self.requests.get(&ByOutcome { model_name, engine, finish_reason, status }).increment(1);
-    }
-
-    /// A request has ended with an error.
-    pub(crate) fn count_error(&self, error_type: ErrorType) {
-        self.request_errors.get(&ByError { model_name: &self.model_name, error_type }).increment(1);
-    }
-
-    /// A request was turned away.
-    pub(crate) fn count_rejection(&self, reason: RejectReason) {
-        self.requests_rejected.get(&ByReason { model_name: &self.model_name, reason }).increment(1);
+    pub(crate) fn count_end(&self, reason: FinishReason) {
+        self.requests[reason as usize].increment(1);
     }
 
     /// The series go when nobody can record in them any more.

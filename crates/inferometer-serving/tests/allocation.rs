@@ -1,4 +1,4 @@
-//! What allocates: nothing while requests run, and nothing at their ends.
+//! What allocates: nothing from a request's arrival to its end.
 
 use inferometer::Registry;
 use inferometer_serving::{
@@ -74,7 +74,7 @@ fn neither_steps_nor_the_ends_of_requests_allocate() {
         }
     };
     let mut requests = Vec::with_capacity(8);
-    // A thread's first touch of its cells, and its first look-ups.
+    // A thread's first touch of its cells.
     round(&mut requests);
     assert_eq!(allocations(|| (0..100).for_each(|_| round(&mut requests))), 0);
 }
