@@ -6,10 +6,11 @@ use crate::label::{
     TokenizerOperation, TransferDirection,
 };
 use crate::label_set::{ByEngineState, ByLoadPhase, ByLoraState, ByTransfer, KvCacheShape, PerEngine};
+use crate::metric::Metric;
 use crate::request_tracker::RequestTracker;
 use crate::series::Series;
 use crate::step_recorder::StepRecorder;
-use inferometer::Timer;
+use inferometer::{Sampling, Timer};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -95,6 +96,16 @@ impl ServingMetrics {
     #[inline]
     pub fn stage(&self, stage: Stage) -> Timer {
         self.series.host_stage[stage as usize].start()
+    }
+
+    /// Chooses which events of a sampled metric are measured, for all models and engines of the registry. Other metrics
+    /// are never sampled: for them this does nothing.
+    pub fn set_sampling(&self, metric: Metric, sampling: Sampling) {
+        match metric {
+            Metric::HostStage => self.series.host_stage[0].set_sampling(sampling),
+            Metric::TokenLogprob => self.series.token_logprob.iter().for_each(|logprob| logprob.set_sampling(sampling)),
+            _ => {}
+        }
     }
 
     /// A text became tokens, or tokens a text.

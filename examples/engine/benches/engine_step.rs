@@ -28,7 +28,8 @@ const TOKENS: usize = 8;
 
 #[cfg(not(inferometer_off))]
 fn telemetry(model: &str) -> inferometer_example_engine::telemetry::Instrumented {
-    inferometer_example_engine::telemetry::Instrumented::new(model)
+    let metrics = inferometer_serving::ServingMetrics::builder(model).register().expect("the names are free");
+    inferometer_example_engine::telemetry::Instrumented::new(metrics)
 }
 
 #[cfg(inferometer_off)]

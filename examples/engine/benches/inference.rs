@@ -26,10 +26,11 @@ use inferometer_benches::paired::Difference;
 use inferometer_benches::reckoned;
 use inferometer_example_engine::fetch::{self, SMOLLM2};
 use inferometer_example_engine::model::{ModelSpec, SharedModel, input, load};
-use inferometer_example_engine::request::FinishReason;
+use inferometer_example_engine::request::{FinishReason, GenerationParams, Request};
 use inferometer_example_engine::telemetry::{
-    Finished, FirstToken, FrontEnd, Instrumented, NoTelemetry, Scheduled, Stage, Stages, StepStats, Telemetry,
+    FrontEnd, Instrumented, NoTelemetry, Stage, Stages, Step, Telemetry, Tracker,
 };
+use inferometer_serving::ServingMetrics;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -69,15 +70,19 @@ fn block<T: Telemetry>(subject: &Subject, telemetry: &mut T, spin: Duration) -> 
     let mut logits = Vec::new();
     sequence.forward(&input(&PROMPT).expect("an input"), 0, &mut logits).expect("a prefill");
     let front_end = telemetry.front_end();
+    let (request, _events) = Request::new(PROMPT.to_vec(), GenerationParams::default());
 
     let begin = cpu_clock::now();
     let start = Instant::now();
-    let clock = || if T::READS_CLOCK { start.elapsed() } else { Duration::ZERO };
-    front_end.request_arrived();
-    telemetry.request_scheduled(&Scheduled { queued: clock(), prompt_tokens: PROMPT.len() });
-    let first = clock();
-    telemetry.first_token(&FirstToken { since_arrival: first, prefill: first });
-    let mut last = first;
+    let clock = || if T::READS_CLOCK { Instant::now() } else { start };
+    let mut tracker = front_end.request_arrived(&request);
+    let woke_up = clock();
+    telemetry.woke_up(woke_up);
+    tracker.scheduled(woke_up);
+    let mut step = telemetry.step(clock());
+    step.prefill(PROMPT.len());
+    step.token(&mut tracker);
+    drop(step);
     for at in 0..subject.tokens {
         // There is nothing to schedule, to hand out or to write here, but that is timed all the same.
         telemetry.time(Stage::Schedule, || ());
@@ -86,14 +91,7 @@ fn block<T: Telemetry>(subject: &Subject, telemetry: &mut T, spin: Duration) -> 
         telemetry.time(Stage::Forward, || {
             sequence.forward(&input, PROMPT.len() + at, &mut logits).expect("a step");
         });
-        let now = clock();
-        telemetry.step(&StepStats {
-            duration: now - last,
-            decode_sequences: 1,
-            generated_tokens: 1,
-            ..StepStats::default()
-        });
-        last = now;
+        telemetry.step(clock()).token(&mut tracker);
         telemetry.time(Stage::HandOut, || ());
         front_end.time(Stage::Detokenize, || ());
         front_end.time(Stage::Stream, || ());
@@ -104,13 +102,7 @@ fn block<T: Telemetry>(subject: &Subject, telemetry: &mut T, spin: Duration) -> 
             }
         }
     }
-    telemetry.request_finished(&Finished {
-        reason: FinishReason::Length,
-        scheduled: true,
-        duration: last,
-        decode: last - first,
-        generated: subject.tokens,
-    });
+    tracker.finished(FinishReason::Length, clock());
     cpu_clock::now() - begin
 }
 
@@ -272,7 +264,8 @@ fn main() -> ExitCode {
     let only_tests = std::env::args().any(|argument| argument == "--test");
     let mut kept = true;
     for subject in subjects() {
-        let mut telemetry = Instrumented::new(subject.name);
+        let mut telemetry =
+            Instrumented::new(ServingMetrics::builder(subject.name).register().expect("the names are free"));
         criterion_groups(&subject, &mut telemetry);
         kept &= only_tests || subject.prove(&mut telemetry);
     }

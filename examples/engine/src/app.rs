@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use inferometer::{ProcessCollector, Registry};
 use inferometer_prometheus::Exporter;
+use inferometer_serving::{EngineState, LoadPhase, ServingMetrics};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -18,8 +19,9 @@ use crate::http;
 use crate::load::{self, LoadConfig, LoadResult};
 use crate::machine::{Build, Machine, ProcessMemory};
 use crate::model::{self, Loaded, ModelInfo};
+use crate::naming;
 use crate::report::{Report, Settings, seconds};
-use crate::scheduler::SchedulerConfig;
+use crate::scheduler::{Delay, SchedulerConfig};
 use crate::telemetry::{Figures, Instrumented};
 use crate::threads;
 
@@ -34,7 +36,8 @@ pub fn run(args: &Args) -> Result<()> {
     let machine = Machine::now();
     let loading = Instant::now();
     let loaded = model::load(&args.model)?;
-    eprintln!("loaded {} in {}", loaded.model.info().name, seconds(Some(loading.elapsed().as_secs_f64())));
+    let loading = loading.elapsed();
+    eprintln!("loaded {} in {}", loaded.model.info().name, seconds(Some(loading.as_secs_f64())));
 
     // The front end needs little; the model's arithmetic has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -43,17 +46,23 @@ pub fn run(args: &Args) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start the front end's threads")?;
-    runtime.block_on(serve(args, machine, loaded))
+    runtime.block_on(serve(args, machine, loaded, loading))
 }
 
-async fn serve(args: &Args, machine: Machine, loaded: Loaded) -> Result<()> {
+async fn serve(args: &Args, machine: Machine, loaded: Loaded, loading: Duration) -> Result<()> {
     let info = loaded.model.info().clone();
     Registry::global()
         .register_collector("process", ProcessCollector::new())
         .context("cannot register the process's metrics")?;
     let gpu = gpu::watch(args.gpu)?;
-    let telemetry = Instrumented::new(&info.name);
-    let metrics = Exporter::builder()
+    let serving = ServingMetrics::builder(&info.name).register().context("cannot register the engine's metrics")?;
+    serving.set_model_load(LoadPhase::Weights, loading);
+    serving.set_max_running_requests(args.max_running as u64);
+    let exposed = args.profile.iter().map(|naming| naming.as_str());
+    let metrics = naming::profiles()?
+        .into_iter()
+        .fold(Exporter::builder(), |exporter, profile| exporter.profile(profile))
+        .expose(exposed)
         .build()?
         .serve(args.metrics_listen)
         .context("cannot serve the metrics: choose another address with --metrics-listen")?;
@@ -61,9 +70,11 @@ async fn serve(args: &Args, machine: Machine, loaded: Loaded) -> Result<()> {
         max_running: args.max_running,
         queue: args.queue,
         max_prefill_tokens: args.max_prefill_tokens,
-        delay: args.delay(),
+        delay: Delay::of_millis(args.delay_ms),
         end_tokens: loaded.tokenizer.end_tokens().to_vec(),
     };
+    let delay = config.delay.clone();
+    let telemetry = Instrumented::new(serving.clone());
     let (submitter, engine) =
         spawn(Arc::clone(&loaded.model), config, telemetry).context("cannot start the engine's thread")?;
 
@@ -71,13 +82,14 @@ async fn serve(args: &Args, machine: Machine, loaded: Loaded) -> Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}: is another server there? Choose with --listen", args.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
-    let router = http::router(loaded, submitter, args.max_tokens);
+    let router = http::router(loaded, submitter, args.max_tokens, delay);
     let (stop, mut stopping) = watch::channel(());
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         // An error means that the sender is gone, which is the signal.
         let _ = stopping.changed().await;
     });
     let server = tokio::spawn(server.into_future());
+    serving.set_engine_state(EngineState::Ready);
     println!("metrics: http://{}/metrics", metrics.local_addr());
     println!("listening: http://{address}");
 
@@ -112,6 +124,7 @@ async fn serve(args: &Args, machine: Machine, loaded: Loaded) -> Result<()> {
         }
     };
 
+    serving.set_engine_state(EngineState::Draining);
     // First the engine, whose end answers every open request; then the connections have nothing left to wait for.
     let engine = tokio::task::spawn_blocking(move || engine.shutdown()).await?;
     drop(stop);

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Parser;
 
 use crate::gpu::GpuChoice;
 use crate::model::ModelSpec;
+use crate::naming::Naming;
 
 /// A small inference server on a real model, with its metrics.
 ///
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one)]
     pub max_tokens: usize,
 
-    /// An artificial delay in every step, in milliseconds.
+    /// An artificial delay in every step, in milliseconds. `POST /delay` changes it while the engine runs.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub delay_ms: u64,
 
@@ -68,16 +68,13 @@ pub struct Args {
     #[arg(long, value_name = "GPU", default_value = "auto")]
     pub gpu: GpuChoice,
 
+    /// Under which names the metrics stand at /metrics; several allowed. All are at /metrics?profile=NAME.
+    #[arg(long, value_name = "NAME", default_value = "canonical")]
+    pub profile: Vec<Naming>,
+
     /// Write the summary to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-}
-
-impl Args {
-    /// The artificial delay.
-    pub fn delay(&self) -> Duration {
-        Duration::from_millis(self.delay_ms)
-    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -101,6 +98,9 @@ mod tests {
         assert_eq!((args.requests, args.linger), (16, None));
         assert_eq!(args.model, ModelSpec::SmolLm2);
         assert_eq!(args.gpu, GpuChoice::Auto);
+        assert_eq!(args.profile, [Naming::Canonical]);
+        let args = Args::try_parse_from(["engine", "--profile", "vllm", "--profile", "canonical"]).expect("parses");
+        assert_eq!(args.profile, [Naming::Vllm, Naming::Canonical]);
         let args = Args::try_parse_from(["engine", "--model", "m.gguf"]).expect("parses");
         assert_eq!(args.model, ModelSpec::File("m.gguf".into()));
         Args::try_parse_from(["engine", "--max-running", "0"]).expect_err("nothing could run");

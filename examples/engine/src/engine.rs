@@ -11,13 +11,13 @@ use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bo
 
 use crate::model::SharedModel;
 use crate::request::Request;
-use crate::scheduler::{Progress, Scheduler, SchedulerConfig};
-use crate::telemetry::{FrontEnd, RejectReason, Telemetry};
+use crate::scheduler::{Progress, Queued, Scheduler, SchedulerConfig};
+use crate::telemetry::{FrontEnd, RejectReason, Telemetry, Tracker};
 
 /// Puts requests into the queue. Cheap to clone; one for each part of a front end.
 #[derive(Debug, Clone)]
-pub struct Submitter<F> {
-    queue: Sender<Request>,
+pub struct Submitter<F: FrontEnd> {
+    queue: Sender<Queued<F::Tracker>>,
     /// Gone as soon as the scheduler is, even if its thread panicked.
     scheduler: Weak<()>,
     telemetry: F,
@@ -38,13 +38,13 @@ impl<F: FrontEnd> Submitter<F> {
     /// Queues a request, or refuses it at once.
     pub fn submit(&self, request: Request) -> Result<(), SubmitError> {
         // Counted before it is queued: the engine may take it before `try_send` returns.
-        self.telemetry.request_arrived();
-        self.queue.try_send(request).map_err(|error| {
-            let (reason, error) = match error {
-                TrySendError::Full(_) => (RejectReason::QueueFull, SubmitError::Full),
-                TrySendError::Disconnected(_) => (RejectReason::ShuttingDown, SubmitError::Stopped),
+        let tracker = self.telemetry.request_arrived(&request);
+        self.queue.try_send(Queued { request, tracker }).map_err(|error| {
+            let (queued, reason, error) = match error {
+                TrySendError::Full(queued) => (queued, RejectReason::QueueFull, SubmitError::Full),
+                TrySendError::Disconnected(queued) => (queued, RejectReason::ShuttingDown, SubmitError::Stopped),
             };
-            self.telemetry.request_rejected(reason);
+            queued.tracker.rejected(reason);
             error
         })
     }

@@ -7,7 +7,7 @@
 //! # Where things are
 //!
 //! ```text
-//! app         the program: load, serve, send itself a load, sum up      args  report  machine  gpu  load/  client
+//! app         the program: load, serve, send itself a load, sum up      args  naming  report  machine  gpu  load/  client
 //! http/       the API: requests in, answers and streams out             -> engine::Submitter
 //! engine      the queue, and the thread of the decode loop              -> scheduler
 //! scheduler   the decode loop, generic over its telemetry               -> model/  sampling  telemetry/
@@ -32,6 +32,7 @@
 //! use inferometer_example_engine::request::{GenerationParams, Request};
 //! use inferometer_example_engine::scheduler::{Progress, SchedulerConfig};
 //! use inferometer_example_engine::telemetry::{Instrumented, NoTelemetry, Telemetry};
+//! use inferometer_serving::ServingMetrics;
 //!
 //! fn tokens<T: Telemetry>(telemetry: T) -> Result<usize, Box<dyn std::error::Error>> {
 //!     let loaded = load(&ModelSpec::RandomTiny)?;
@@ -44,7 +45,7 @@
 //! }
 //!
 //! assert_eq!(tokens(NoTelemetry)?, 10);
-//! assert_eq!(tokens(Instrumented::new("doc"))?, 10);
+//! assert_eq!(tokens(Instrumented::new(ServingMetrics::builder("doc").register()?))?, 10);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -61,6 +62,7 @@ pub mod http;
 pub mod load;
 pub mod machine;
 pub mod model;
+pub mod naming;
 pub mod report;
 pub mod request;
 pub mod sampling;

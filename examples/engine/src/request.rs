@@ -73,39 +73,16 @@ pub enum FinishReason {
     Abort,
     /// A forward pass failed.
     Error,
-    /// The queue had no room.
-    Rejected,
 }
 
 impl FinishReason {
-    /// The name that answers and metrics use.
+    /// The name that answers use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
             Self::Length => "length",
             Self::Abort => "abort",
             Self::Error => "error",
-            Self::Rejected => "rejected",
         }
     }
-
-    /// The coarse outcome.
-    pub fn status(self) -> Status {
-        match self {
-            Self::Stop | Self::Length => Status::Ok,
-            Self::Abort => Status::Cancelled,
-            Self::Error | Self::Rejected => Status::Error,
-        }
-    }
-}
-
-/// A request's outcome in three words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// The client has its answer.
-    Ok,
-    /// It has an error.
-    Error,
-    /// Nobody waited for the answer.
-    Cancelled,
 }

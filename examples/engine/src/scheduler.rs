@@ -8,8 +8,10 @@
 //! records: its duration, the time between tokens of every sequence that was already decoding, the time to first
 //! token of those that joined, and the latencies of those that ended.
 
+mod delay;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use rayon::prelude::*;
@@ -17,7 +19,9 @@ use rayon::prelude::*;
 use crate::model::{self, ModelError, Sequence, SharedModel};
 use crate::request::{Event, FinishReason, Request};
 use crate::sampling::Sampler;
-use crate::telemetry::{Finished, FirstToken, Scheduled, Stage, Stages, StepStats, Telemetry};
+use crate::telemetry::{Stage, Stages, Step, Telemetry, Tracker};
+
+pub use delay::Delay;
 
 /// A prompt goes through the model in pieces of this many tokens, all in one step. The matrix of attention scores
 /// grows with the piece times the context, and a whole prompt of thousands of tokens would take gigabytes.
@@ -34,14 +38,14 @@ pub struct SchedulerConfig {
     /// the sequences that are already decoding, and the prompts before it.
     pub max_prefill_tokens: usize,
     /// An artificial delay in every step, to make a slow model out of a fast one.
-    pub delay: Duration,
+    pub delay: Delay,
     /// Tokens that end an answer.
     pub end_tokens: Vec<u32>,
 }
 
 impl Default for SchedulerConfig {
     fn default() -> Self {
-        Self { max_running: 8, queue: 64, max_prefill_tokens: 128, delay: Duration::ZERO, end_tokens: Vec::new() }
+        Self { max_running: 8, queue: 64, max_prefill_tokens: 128, delay: Delay::default(), end_tokens: Vec::new() }
     }
 }
 
@@ -58,11 +62,11 @@ pub enum Progress {
 
 /// The loop's state: the model, the running sequences and the queue.
 #[derive(Debug)]
-pub struct Scheduler<T> {
+pub struct Scheduler<T: Telemetry> {
     model: SharedModel,
     config: SchedulerConfig,
-    queue: Receiver<Request>,
-    running: Vec<Running>,
+    queue: Receiver<Queued<T::Tracker>>,
+    running: Vec<Running<T::Tracker>>,
     telemetry: T,
     /// The end of the step before, if it was followed by nothing but this one.
     last_end: Option<Instant>,
@@ -72,8 +76,16 @@ pub struct Scheduler<T> {
     _alive: Arc<()>,
 }
 
-struct Running {
+/// A request that waits, and what follows it.
+#[derive(Debug)]
+pub(crate) struct Queued<R> {
+    pub(crate) request: Request,
+    pub(crate) tracker: R,
+}
+
+struct Running<R> {
     request: Request,
+    tracker: R,
     sequence: Box<dyn Sequence>,
     sampler: Sampler,
     logits: Vec<f32>,
@@ -81,13 +93,11 @@ struct Running {
     position: usize,
     last_token: u32,
     generated: usize,
-    scheduled: Instant,
-    first_token: Option<Instant>,
-    /// What this step did to the sequence, handed out at the step's end.
+    /// What the step before, or this one, did to the sequence; handed out at the step's end.
     outcome: Option<Outcome>,
 }
 
-impl std::fmt::Debug for Running {
+impl<R> std::fmt::Debug for Running<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running")
             .field("position", &self.position)
@@ -111,7 +121,7 @@ impl<T: Telemetry> Scheduler<T> {
     pub(crate) fn new(
         model: SharedModel,
         config: SchedulerConfig,
-        queue: Receiver<Request>,
+        queue: Receiver<Queued<T::Tracker>>,
         telemetry: T,
         alive: Arc<()>,
     ) -> Self {
@@ -131,13 +141,17 @@ impl<T: Telemetry> Scheduler<T> {
     pub fn step(&mut self) -> Progress {
         let begin = match self.last_end.take() {
             Some(end) => end,
-            None => self.now(),
+            None => {
+                let now = self.now();
+                self.telemetry.woke_up(now);
+                now
+            }
         };
         // Looked at first, so that a round with nothing to schedule does not count as one.
         let next = match self.running.is_empty().then(|| self.queue.try_recv()) {
             Some(Err(TryRecvError::Empty)) => return Progress::Idle,
             Some(Err(TryRecvError::Disconnected)) => return Progress::Closed,
-            Some(Ok(request)) => Some(request),
+            Some(Ok(queued)) => Some(queued),
             None => None,
         };
         let timer = self.telemetry.begin(Stage::Schedule);
@@ -149,17 +163,12 @@ impl<T: Telemetry> Scheduler<T> {
         }
 
         self.advance();
-        if !self.config.delay.is_zero() {
-            std::thread::sleep(self.config.delay);
-        }
+        self.config.delay.sleep();
 
         let end = self.now();
         self.last_end = Some(end);
-        let stats = self.stats(end.saturating_duration_since(begin));
-        if stats.batch_size() > 0 {
-            // Before the tokens go out, so that whoever has an answer finds it in the metrics.
-            self.telemetry.step(&stats);
-        }
+        // Before the tokens go out, so that whoever has an answer finds it in the metrics.
+        self.record(end);
         let timer = self.telemetry.begin(Stage::HandOut);
         self.hand_out(end);
         drop(timer);
@@ -168,65 +177,45 @@ impl<T: Telemetry> Scheduler<T> {
 
     /// Lets go of the sequences whose clients have gone, which makes their places free for this step.
     fn release_cancelled(&mut self, begin: Instant) {
-        let telemetry = &mut self.telemetry;
-        self.running.retain(|running| {
-            let cancelled = running.request.events.is_closed();
-            if cancelled {
-                running.finish(begin, FinishReason::Abort, None, telemetry);
-            }
-            !cancelled
-        });
+        for running in self.running.extract_if(.., |running| running.request.events.is_closed()) {
+            running.finish(begin, FinishReason::Abort, None);
+        }
     }
 
     /// Fills the free places with the request that was taken from the queue already, if there is one, and from the queue.
-    fn admit(&mut self, begin: Instant, mut next: Option<Request>) {
+    fn admit(&mut self, begin: Instant, mut next: Option<Queued<T::Tracker>>) {
         let mut prompt_tokens = 0;
         while self.running.len() < self.config.max_running && prompt_tokens < self.config.max_prefill_tokens {
-            let Some(request) = next.take().or_else(|| self.queue.try_recv().ok()) else { return };
+            let queued = next.take().or_else(|| self.queue.try_recv().ok());
+            let Some(Queued { request, mut tracker }) = queued else { return };
             if request.events.is_closed() {
-                self.dismiss(&request, begin, FinishReason::Abort);
+                tracker.finished(FinishReason::Abort, begin);
                 continue;
             }
             let sequence = match self.model.new_sequence() {
                 Ok(sequence) => sequence,
                 Err(error) => {
-                    self.dismiss(&request, begin, FinishReason::Error);
+                    tracker.finished(FinishReason::Error, begin);
                     // A send fails only if the client has gone, which is then no news to it.
                     let _ = request.events.send(Event::Failed(error.to_string()));
                     continue;
                 }
             };
             // It may have arrived since the step began.
-            let scheduled = begin.max(request.arrived);
-            self.telemetry.request_scheduled(&Scheduled {
-                queued: scheduled.saturating_duration_since(request.arrived),
-                prompt_tokens: request.prompt.len(),
-            });
+            tracker.scheduled(begin.max(request.arrived));
             prompt_tokens += request.prompt.len();
             self.running.push(Running {
                 sampler: Sampler::new(&request.params),
                 request,
+                tracker,
                 sequence,
                 logits: Vec::new(),
                 position: 0,
                 last_token: 0,
                 generated: 0,
-                scheduled,
-                first_token: None,
                 outcome: None,
             });
         }
-    }
-
-    /// Ends a request that never ran.
-    fn dismiss(&mut self, request: &Request, now: Instant, reason: FinishReason) {
-        self.telemetry.request_finished(&Finished {
-            reason,
-            scheduled: false,
-            duration: now.saturating_duration_since(request.arrived),
-            decode: Duration::ZERO,
-            generated: 0,
-        });
     }
 
     /// Runs the model once for every running sequence.
@@ -234,7 +223,7 @@ impl<T: Telemetry> Scheduler<T> {
     /// Sequences are spread over the threads, not the parts of one sequence: see [`crate::threads`].
     fn advance(&mut self) {
         let (end_tokens, stages) = (&self.config.end_tokens, &self.telemetry);
-        let advance = |running: &mut Running| running.outcome = Some(running.advance(end_tokens, stages));
+        let advance = |running: &mut Running<T::Tracker>| running.outcome = Some(running.advance(end_tokens, stages));
         if self.running.len() > 1 && rayon::current_num_threads() > 1 {
             self.running.par_iter_mut().with_max_len(1).for_each(advance);
         } else {
@@ -242,59 +231,48 @@ impl<T: Telemetry> Scheduler<T> {
         }
     }
 
-    fn stats(&self, duration: Duration) -> StepStats {
-        let mut stats = StepStats { duration, ..StepStats::default() };
-        for running in &self.running {
+    /// Tells what the step did.
+    fn record(&mut self, end: Instant) {
+        let mut step = self.telemetry.step(end);
+        for running in &mut self.running {
             if let Some(Outcome::Token { prefilled, .. }) = running.outcome {
-                stats.generated_tokens += 1;
                 if prefilled > 0 {
-                    stats.prefill_sequences += 1;
-                    stats.prefill_tokens += prefilled;
-                } else {
-                    stats.decode_sequences += 1;
+                    step.prefill(prefilled);
                 }
+                step.token(&mut running.tracker);
             }
         }
-        stats
     }
 
     /// Sends each sequence's token, and lets go of the sequences that have ended.
     fn hand_out(&mut self, end: Instant) {
-        let telemetry = &mut self.telemetry;
-        self.running.retain_mut(|running| {
-            let (reason, failure) = match running.outcome.take() {
-                None => return true,
-                Some(Outcome::Token { token, end: reason, .. }) => {
-                    if running.first_token.is_none() {
-                        running.first_token = Some(end);
-                        telemetry.first_token(&FirstToken {
-                            since_arrival: end.saturating_duration_since(running.request.arrived),
-                            prefill: end.saturating_duration_since(running.scheduled),
-                        });
-                    }
-                    // A client that goes away now is seen in the next step.
-                    let _ = running.request.events.send(Event::Token(token));
-                    match reason {
-                        Some(reason) => (reason, None),
-                        None => return true,
-                    }
-                }
-                Some(Outcome::Failed(message)) => (FinishReason::Error, Some(message)),
-            };
-            running.finish(end, reason, failure, telemetry);
-            false
+        let ended = self.running.extract_if(.., |running| match &running.outcome {
+            None => false,
+            Some(Outcome::Token { token, end, .. }) => {
+                // A client that goes away now is seen in the next step.
+                let _ = running.request.events.send(Event::Token(*token));
+                end.is_some()
+            }
+            Some(Outcome::Failed(_)) => true,
         });
+        for mut running in ended {
+            let (reason, failure) = match running.outcome.take() {
+                Some(Outcome::Failed(message)) => (FinishReason::Error, Some(message)),
+                Some(Outcome::Token { end: Some(reason), .. }) => (reason, None),
+                _ => continue,
+            };
+            running.finish(end, reason, failure);
+        }
     }
 
     /// Ends all that runs or waits, because the engine stops.
     pub fn abort_all(&mut self) {
         let now = self.now();
-        let telemetry = &mut self.telemetry;
         for running in self.running.drain(..) {
-            running.finish(now, FinishReason::Abort, None, telemetry);
+            running.finish(now, FinishReason::Abort, None);
         }
-        while let Ok(request) = self.queue.try_recv() {
-            self.dismiss(&request, now, FinishReason::Abort);
+        while let Ok(Queued { request, tracker }) = self.queue.try_recv() {
+            tracker.finished(FinishReason::Abort, now);
             let _ = request.events.send(Event::Finished { reason: FinishReason::Abort, generated: 0 });
         }
         self.last_end = None;
@@ -305,7 +283,7 @@ impl<T: Telemetry> Scheduler<T> {
         self.running.len()
     }
 
-    pub(crate) fn queue(&self) -> &Receiver<Request> {
+    pub(crate) fn queue(&self) -> &Receiver<Queued<T::Tracker>> {
         &self.queue
     }
 
@@ -320,7 +298,7 @@ impl<T: Telemetry> Scheduler<T> {
     }
 }
 
-impl Running {
+impl<R: Tracker> Running<R> {
     /// Runs the model for the next token.
     fn advance(&mut self, end_tokens: &[u32], stages: &impl Stages) -> Outcome {
         let prefilled = self.request.prompt.len();
@@ -356,14 +334,8 @@ impl Running {
         Ok(())
     }
 
-    fn finish<T: Telemetry>(&self, end: Instant, reason: FinishReason, failure: Option<String>, telemetry: &mut T) {
-        telemetry.request_finished(&Finished {
-            reason,
-            scheduled: true,
-            duration: end.saturating_duration_since(self.request.arrived),
-            decode: self.first_token.map_or(Duration::ZERO, |first| end.saturating_duration_since(first)),
-            generated: self.generated,
-        });
+    fn finish(self, end: Instant, reason: FinishReason, failure: Option<String>) {
+        self.tracker.finished(reason, end);
         let event = match failure {
             Some(message) => Event::Failed(message),
             None => Event::Finished { reason, generated: self.generated },

@@ -134,6 +134,24 @@ fn awaited(metrics: &str, series: &str) -> String {
 }
 
 #[test]
+fn it_has_other_servers_names_for_its_metrics() {
+    let arguments =
+        ["--requests", "2", "--max-tokens", "3", "--gpu", "fake", "--profile", "vllm", "--profile", "basic"];
+    let (_program, mut output) = Program::start(&arguments);
+    let metrics = line_after(&mut output, "metrics: ");
+    line_after(&mut output, "clients     2 answered, 0 failed");
+    awaited(&metrics, "DCGM_FI_DEV_POWER_USAGE{gpu=\"0\"");
+    let scrape = get(&metrics);
+    let labels = "{model_name=\"random-tiny\",engine=\"0\"}";
+    assert_eq!(sample(&scrape, &format!("vllm:generation_tokens_total{labels}")), 6.0);
+    assert_eq!(sample(&scrape, "inference_requests_total{model_name=\"random-tiny\",status=\"ok\"}"), 2.0);
+    let canonical = get(&format!("{metrics}?profile=canonical"));
+    assert_eq!(sample(&canonical, &format!("inference_generation_tokens_total{labels}")), 6.0);
+    let triton = get(&format!("{metrics}?profile=triton"));
+    assert_eq!(sample(&triton, "nv_inference_request_success{model=\"random-tiny\",version=\"1\"}"), 2.0);
+}
+
+#[test]
 fn it_watches_the_gpus_that_it_is_told_to_and_goes_on_without_any() {
     let quiet = ["--requests", "0"];
     let (_program, mut output) = Program::start(&[&quiet[..], &["--gpu", "fake"]].concat());

@@ -48,7 +48,7 @@ impl Style {
 
 /// An answer under way. Dropping it cancels the request.
 #[derive(Debug)]
-pub(super) struct Answer<F> {
+pub(super) struct Answer<F: FrontEnd> {
     pub(super) server: Arc<Server<F>>,
     pub(super) style: Style,
     pub(super) id: String,
@@ -170,7 +170,7 @@ impl<F: FrontEnd> Answer<F> {
     }
 }
 
-struct Streaming<F> {
+struct Streaming<F: FrontEnd> {
     answer: Answer<F>,
     detokenizer: Detokenizer,
     /// Events to send before the engine is asked for more.

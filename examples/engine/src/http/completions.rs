@@ -58,7 +58,8 @@ fn received(body: Body) -> Result<Bytes, ApiError> {
 }
 
 fn encode<F: FrontEnd>(server: &Server<F>, text: &str) -> Result<Vec<u32>, ApiError> {
-    server.loaded.tokenizer.encode(text).map_err(|error| ApiError::internal(error.to_string()))
+    let tokens = server.submitter.telemetry().tokenize(|| server.loaded.tokenizer.encode(text));
+    tokens.map_err(|error| ApiError::internal(error.to_string()))
 }
 
 async fn answer<F: FrontEnd>(

@@ -19,6 +19,7 @@ pub use error::ApiError;
 
 use crate::engine::Submitter;
 use crate::model::{Loaded, ModelInfo};
+use crate::scheduler::Delay;
 use crate::telemetry::FrontEnd;
 
 /// Prompts are bounded by the context; a body larger than this cannot hold one that fits.
@@ -26,11 +27,12 @@ const MAX_BODY: usize = 1 << 20;
 
 /// What the handlers share.
 #[derive(Debug)]
-struct Server<F> {
+struct Server<F: FrontEnd> {
     loaded: Loaded,
     submitter: Submitter<F>,
     /// The answer's length where the request does not say.
     default_max_tokens: usize,
+    delay: Delay,
     started: u64,
     /// Makes ids and default seeds.
     next: AtomicU64,
@@ -47,10 +49,12 @@ impl<F: FrontEnd> Server<F> {
 }
 
 /// The API over a running engine.
-pub fn router<F: FrontEnd>(loaded: Loaded, submitter: Submitter<F>, default_max_tokens: usize) -> Router {
-    let server = Server { loaded, submitter, default_max_tokens, started: unix_seconds(), next: AtomicU64::new(1) };
+pub fn router<F: FrontEnd>(loaded: Loaded, submitter: Submitter<F>, default_max_tokens: usize, delay: Delay) -> Router {
+    let (started, next) = (unix_seconds(), AtomicU64::new(1));
+    let server = Server { loaded, submitter, default_max_tokens, delay, started, next };
     Router::new()
         .route("/health", get(health::<F>))
+        .route("/delay", post(set_delay::<F>))
         .route("/v1/models", get(models::<F>))
         .route("/v1/completions", post(completions::completions::<F>))
         .route("/v1/chat/completions", post(completions::chat::<F>))
@@ -68,6 +72,13 @@ async fn health<F: FrontEnd>(State(server): State<Arc<Server<F>>>) -> impl IntoR
         if server.submitter.is_open() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "stopped") };
     let waiting = server.submitter.waiting();
     (status, Json(serde_json::json!({ "status": word, "waiting": waiting })))
+}
+
+/// Sets the artificial delay of a step to the milliseconds in the body, so that a server can be made slow for a while.
+async fn set_delay<F: FrontEnd>(State(server): State<Arc<Server<F>>>, millis: String) -> Result<StatusCode, ApiError> {
+    let refused = |_| ApiError::bad_request(None, format!("not a number of milliseconds: {millis:?}"));
+    server.delay.set_millis(millis.trim().parse().map_err(refused)?);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn models<F: FrontEnd>(State(server): State<Arc<Server<F>>>) -> impl IntoResponse {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use inferometer::Registry;
+use inferometer_serving::ServingMetrics;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -20,16 +21,17 @@ async fn serve(config: SchedulerConfig) -> (SocketAddr, EngineThread) {
 
 async fn serve_with(config: SchedulerConfig, telemetry: impl Telemetry) -> (SocketAddr, EngineThread) {
     let loaded = load(&ModelSpec::RandomTiny).expect("loads");
+    let delay = config.delay.clone();
     let (submitter, thread) = spawn(loaded.model.clone(), config, telemetry).expect("a thread");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("an address");
-    let router = router(loaded, submitter, 5);
+    let router = router(loaded, submitter, 5, delay);
     tokio::spawn(async move { axum::serve(listener, router).await });
     (address, thread)
 }
 
 fn slow() -> SchedulerConfig {
-    SchedulerConfig { delay: Duration::from_millis(10), ..SchedulerConfig::default() }
+    SchedulerConfig { delay: Delay::of_millis(10), ..SchedulerConfig::default() }
 }
 
 async fn post(address: SocketAddr, path: &str, body: Value) -> (StatusCode, Value) {
@@ -83,7 +85,8 @@ async fn a_stream_says_what_the_whole_answer_says() {
 
 #[tokio::test]
 async fn each_token_is_made_text_once_and_each_chunk_is_written_once() {
-    let (address, _engine) = serve_with(SchedulerConfig::default(), Instrumented::new("http-stages")).await;
+    let metrics = ServingMetrics::builder("http-stages").register().expect("registers");
+    let (address, _engine) = serve_with(SchedulerConfig::default(), Instrumented::new(metrics)).await;
     let events = |stage| {
         let labels = [("model_name", "http-stages"), ("stage", stage)];
         Registry::global().snapshot().counter("inference_host_stage_seconds_events_total", &labels)
@@ -200,4 +203,21 @@ async fn health_and_models_and_the_end() {
     assert_eq!(get("/health").await.0, StatusCode::SERVICE_UNAVAILABLE);
     let (status, _) = post(address, "/v1/completions", ask).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_server_is_made_slow_and_fast_again_while_it_runs() {
+    let (address, _engine) = serve(SchedulerConfig::default()).await;
+    let took = async |delay: &str| {
+        let answer = send(address, Method::POST, "/delay", delay.to_owned()).await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+        let start = std::time::Instant::now();
+        post(address, "/v1/completions", json!({ "prompt": "abc", "max_tokens": 3 })).await;
+        start.elapsed()
+    };
+    let least = 3 * Duration::from_millis(100);
+    assert!(took("100").await >= least);
+    assert!(took("0").await < least);
+    let (status, _) = post(address, "/delay", json!("soon")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
 }

@@ -2,6 +2,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use candle_core::Tensor;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -10,7 +11,7 @@ use super::*;
 use crate::engine::{SubmitError, Submitter, engine, spawn};
 use crate::model::{Model, ModelInfo};
 use crate::request::GenerationParams;
-use crate::telemetry::{FrontEnd, NoTelemetry, Phase, RejectReason};
+use crate::telemetry::{FrontEnd, NoTelemetry, RejectReason};
 
 /// A model whose every answer counts up from the prompt's last token, and which knows what its sequences were fed.
 #[derive(Debug)]
@@ -87,11 +88,39 @@ struct Recorded(Arc<Mutex<Log>>);
 struct Log {
     arrived: usize,
     rejected: Vec<RejectReason>,
-    scheduled: Vec<Scheduled>,
-    first: Vec<FirstToken>,
-    steps: Vec<StepStats>,
-    finished: Vec<Finished>,
+    requests: Vec<RecordedRequest>,
+    steps: Vec<RecordedStep>,
     stages: Vec<Stage>,
+}
+
+/// A request that has ended.
+#[derive(Debug, Clone)]
+struct RecordedRequest {
+    log: Recorded,
+    arrived: Instant,
+    scheduled: Option<Instant>,
+    first_token: Option<Instant>,
+    tokens: usize,
+    end: Option<(FinishReason, Instant)>,
+}
+
+#[derive(Debug, Default)]
+struct RecordedStep {
+    prompts: Vec<usize>,
+    tokens: usize,
+}
+
+/// A step of which is told what happened.
+struct StepUnderWay {
+    log: Recorded,
+    end: Instant,
+    step: RecordedStep,
+}
+
+impl Drop for StepUnderWay {
+    fn drop(&mut self) {
+        self.log.log().steps.push(std::mem::take(&mut self.step));
+    }
 }
 
 impl Recorded {
@@ -126,31 +155,52 @@ impl Stages for Recorded {
 
 impl Telemetry for Recorded {
     type FrontEnd = Self;
+    type Tracker = RecordedRequest;
     const READS_CLOCK: bool = true;
 
     fn front_end(&self) -> Self {
         self.clone()
     }
-    fn request_scheduled(&mut self, scheduled: &Scheduled) {
-        self.log().scheduled.push(*scheduled);
-    }
-    fn first_token(&mut self, first: &FirstToken) {
-        self.log().first.push(*first);
-    }
-    fn step(&mut self, step: &StepStats) {
-        self.log().steps.push(*step);
-    }
-    fn request_finished(&mut self, finished: &Finished) {
-        self.log().finished.push(*finished);
+    fn woke_up(&mut self, _: Instant) {}
+    fn step(&mut self, end: Instant) -> impl Step<RecordedRequest> {
+        StepUnderWay { log: self.clone(), end, step: RecordedStep::default() }
     }
 }
 
 impl FrontEnd for Recorded {
-    fn request_arrived(&self) {
+    type Tracker = RecordedRequest;
+
+    fn request_arrived(&self, request: &Request) -> RecordedRequest {
         self.log().arrived += 1;
+        let (arrived, log) = (request.arrived, self.clone());
+        RecordedRequest { log, arrived, scheduled: None, first_token: None, tokens: 0, end: None }
     }
-    fn request_rejected(&self, reason: RejectReason) {
-        self.log().rejected.push(reason);
+    fn tokenize<R>(&self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+}
+
+impl Tracker for RecordedRequest {
+    fn scheduled(&mut self, now: Instant) {
+        assert_eq!(self.scheduled.replace(now), None, "once");
+    }
+    fn finished(self, reason: FinishReason, now: Instant) {
+        let log = self.log.clone();
+        log.log().requests.push(Self { end: Some((reason, now)), ..self });
+    }
+    fn rejected(self, reason: RejectReason) {
+        self.log.log().rejected.push(reason);
+    }
+}
+
+impl Step<RecordedRequest> for StepUnderWay {
+    fn prefill(&mut self, tokens: usize) {
+        self.step.prompts.push(tokens);
+    }
+    fn token(&mut self, request: &mut RecordedRequest) {
+        request.first_token.get_or_insert(self.end);
+        request.tokens += 1;
+        self.step.tokens += 1;
     }
 }
 
@@ -214,12 +264,10 @@ fn sequences_join_and_leave_between_steps() {
     assert_eq!(tokens(&drain(&mut short)), [101, 102]);
 
     let log = bench.recorded.log();
-    let phases: Vec<Phase> = log.steps.iter().map(StepStats::phase).collect();
-    assert_eq!(phases, [Phase::Prefill, Phase::Mixed, Phase::Decode, Phase::Decode]);
-    let sizes: Vec<usize> = log.steps.iter().map(StepStats::batch_size).collect();
+    let sizes: Vec<usize> = log.steps.iter().map(|step| step.tokens).collect();
     assert_eq!(sizes, [1, 2, 2, 1]);
-    let prompts: Vec<usize> = log.steps.iter().map(|step| step.prefill_tokens).collect();
-    assert_eq!(prompts, [2, 300, 0, 0]);
+    let prompts: Vec<&[usize]> = log.steps.iter().map(|step| &*step.prompts).collect();
+    assert_eq!(prompts, [&[2][..], &[300], &[], &[]]);
 }
 
 #[test]
@@ -229,29 +277,28 @@ fn the_counts_agree() {
     let clients: Vec<_> = (1..=10).map(|n| bench.submit(&[n, 2 * n], n as usize)).collect();
     while bench.scheduler.step() == Progress::Stepped {}
     let log = bench.recorded.log();
-    assert_eq!((log.arrived, log.scheduled.len(), log.first.len()), (10, 10, 10));
-    let generated: usize = log.steps.iter().map(|step| step.generated_tokens).sum();
+    assert_eq!((log.arrived, log.requests.len()), (10, 10));
+    let generated: usize = log.steps.iter().map(|step| step.tokens).sum();
     assert_eq!(generated, 55);
-    assert_eq!(generated, log.finished.iter().map(|f| f.generated).sum::<usize>());
-    // Every token but a request's first has a time since the token before it.
-    let gaps: usize = log.steps.iter().map(|step| step.decode_sequences).sum();
-    assert_eq!(gaps, generated - log.first.len());
-    assert!(log.steps.iter().all(|step| step.batch_size() <= 3));
-    assert!(log.finished.iter().all(|f| f.decode <= f.duration));
+    assert_eq!(generated, log.requests.iter().map(|request| request.tokens).sum::<usize>());
+    assert_eq!(log.steps.iter().map(|step| step.prompts.len()).sum::<usize>(), 10);
+    assert!(log.steps.iter().all(|step| step.tokens <= 3));
+    for request in &log.requests {
+        let moments = [Some(request.arrived), request.scheduled, request.first_token, request.end.map(|(_, end)| end)];
+        assert!(moments.iter().all(Option::is_some) && moments.is_sorted(), "{request:?}");
+    }
     drop(clients);
 }
 
 #[test]
-fn the_parts_of_a_request_add_up_if_it_arrives_while_the_step_begins() {
-    let config = SchedulerConfig { delay: Duration::from_millis(30), ..SchedulerConfig::default() };
-    let mut bench = bench(Counting::new(), config);
-    let (mut request, _client) = Request::new(vec![1], GenerationParams::default());
+fn a_request_that_arrives_while_the_step_begins_is_not_scheduled_before_it_arrived() {
+    let mut bench = bench(Counting::new(), SchedulerConfig::default());
+    let (mut request, _client) = Request::new(vec![1], GenerationParams { max_tokens: 1, ..Default::default() });
     request.arrived += Duration::from_millis(10);
     bench.submitter.submit(request).expect("there is room");
     bench.scheduler.step();
     let log = bench.recorded.log();
-    assert!(log.first[0].since_arrival > Duration::ZERO);
-    assert_eq!(log.scheduled[0].queued + log.first[0].prefill, log.first[0].since_arrival);
+    assert_eq!(log.requests[0].scheduled, Some(log.requests[0].arrived));
 }
 
 #[test]
@@ -292,8 +339,10 @@ fn a_client_that_goes_away_cancels_its_request() {
     bench.scheduler.step();
     assert_eq!(tokens(&drain(&mut patient)), [8]);
     let log = bench.recorded.log();
-    let ends: Vec<_> = log.finished.iter().map(|f| (f.reason, f.scheduled)).collect();
-    assert_eq!(ends, [(FinishReason::Abort, true), (FinishReason::Abort, false), (FinishReason::Length, true)]);
+    let end = |request: &RecordedRequest| (request.end.map(|(reason, _)| reason), request.scheduled.is_some());
+    let ends: Vec<_> = log.requests.iter().map(end).collect();
+    let [abort, length] = [FinishReason::Abort, FinishReason::Length].map(Some);
+    assert_eq!(ends, [(abort, true), (abort, false), (length, true)]);
 }
 
 #[test]
@@ -367,7 +416,8 @@ fn a_failure_leaves_no_stage_under_way() {
 #[test]
 fn without_telemetry_there_is_no_clock_and_no_timer() {
     fn leaves_nothing<T: Telemetry>() -> bool {
-        !T::READS_CLOCK && size_of::<T::Timer>() == 0 && !std::mem::needs_drop::<T::Timer>()
+        let nothing = size_of::<T::Timer>() == 0 && size_of::<T::Tracker>() == 0;
+        !T::READS_CLOCK && nothing && !std::mem::needs_drop::<T::Timer>()
     }
     assert!(leaves_nothing::<NoTelemetry>());
     assert!(!leaves_nothing::<Recorded>());
@@ -382,7 +432,7 @@ fn without_telemetry_there_is_no_clock_and_no_timer() {
 #[test]
 fn the_thread_answers_and_stops() {
     let recorded = Recorded::default();
-    let config = SchedulerConfig { delay: Duration::from_millis(1), ..SchedulerConfig::default() };
+    let config = SchedulerConfig { delay: Delay::of_millis(1), ..SchedulerConfig::default() };
     let (submitter, thread) = spawn(Arc::new(Counting::new()), config, recorded.clone()).expect("a thread");
     let submit = |max_tokens| {
         let params = GenerationParams { max_tokens, ..GenerationParams::default() };

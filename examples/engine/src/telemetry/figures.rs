@@ -124,9 +124,11 @@ impl StageFigures {
             let Value::Histogram(seen) = &series.value else { return None };
             let labels = [("model_name", model_name), ("stage", stage.as_str())];
             let counter = |name: &str| snapshot.counter(name, &labels).unwrap_or(0);
+            // This engine does not have all of the catalogue's stages.
+            let events = Some(counter("inference_host_stage_seconds_events_total")).filter(|&events| events > 0)?;
             Some(Self {
                 stage: stage.clone(),
-                events: counter("inference_host_stage_seconds_events_total"),
+                events,
                 samples: counter("inference_host_stage_seconds_samples_total"),
                 seconds: seen.sum(),
                 share_of_steps: (step_seconds > 0.0).then(|| seen.sum() / step_seconds),

@@ -5,52 +5,73 @@
 
 mod figures;
 mod instrumented;
-mod metrics;
 mod stage;
 
-use std::time::Duration;
+use std::fmt;
+use std::time::Instant;
 
 pub use figures::{Account, Figures, Quantiles, StageFigures};
 pub use instrumented::{Instrumented, InstrumentedFrontEnd};
 pub use stage::{Stage, Stages};
 
-use crate::request::FinishReason;
+use crate::request::{FinishReason, Request};
 
 /// What the engine thread reports. It is the only caller, hence `&mut self`; only [`Stages`] are timed on the threads that
 /// compute, too.
 ///
-/// All durations in one step come from one reading of the clock, taken when the step ends: its tokens are handed out
-/// at that moment, whichever sequence was computed first. The stages have timers of their own.
+/// All that happens in one step has one moment, at which the clock is read: its end, when its tokens are handed out,
+/// whichever sequence was computed first. The stages have timers of their own.
 pub trait Telemetry: Stages + Send + Sync + 'static {
     /// The part that the front end's threads use.
-    type FrontEnd: FrontEnd;
+    type FrontEnd: FrontEnd<Tracker = Self::Tracker>;
 
-    /// Whether durations are wanted at all. Without, the scheduler reads no clock and all durations are zero.
+    /// What follows one request, wherever it goes.
+    type Tracker: Tracker;
+
+    /// Whether moments are wanted at all. Without, the scheduler reads no clock and time stands still.
     const READS_CLOCK: bool;
 
     /// The front end's part.
     fn front_end(&self) -> Self::FrontEnd;
 
-    /// A request left the queue and will run in this step.
-    fn request_scheduled(&mut self, scheduled: &Scheduled);
+    /// There was nothing to do until now; a step begins.
+    fn woke_up(&mut self, now: Instant);
 
-    /// A request has its first token.
-    fn first_token(&mut self, first: &FirstToken);
-
-    /// One iteration over all running sequences has ended.
-    fn step(&mut self, step: &StepStats);
-
-    /// A request has ended, whether it ran or not.
-    fn request_finished(&mut self, finished: &Finished);
+    /// An iteration over all running sequences has ended. What this returns is told what happened in it, and dropped.
+    fn step(&mut self, now: Instant) -> impl Step<Self::Tracker>;
 }
 
 /// What the front end reports, from any thread.
 pub trait FrontEnd: Stages + Clone + Send + Sync + 'static {
-    /// A valid request is about to enter the queue.
-    fn request_arrived(&self);
+    /// What follows one request, wherever it goes.
+    type Tracker: Tracker;
 
-    /// The request that has just arrived was turned away.
-    fn request_rejected(&self, reason: RejectReason);
+    /// A valid request is about to enter the queue.
+    fn request_arrived(&self, request: &Request) -> Self::Tracker;
+
+    /// Turns a prompt into tokens.
+    fn tokenize<R>(&self, work: impl FnOnce() -> R) -> R;
+}
+
+/// A request that is followed. One that is dropped was given up.
+pub trait Tracker: fmt::Debug + Send + 'static {
+    /// It left the queue and takes part in the step that began then.
+    fn scheduled(&mut self, now: Instant);
+
+    /// It has ended, whether it ran or not.
+    fn finished(self, reason: FinishReason, now: Instant);
+
+    /// It never entered the queue.
+    fn rejected(self, reason: RejectReason);
+}
+
+/// What happened in a step.
+pub trait Step<T> {
+    /// A sequence joined: its prompt was processed.
+    fn prefill(&mut self, tokens: usize);
+
+    /// A request has its next token.
+    fn token(&mut self, request: &mut T);
 }
 
 /// Why a request never entered the queue.
@@ -60,82 +81,6 @@ pub enum RejectReason {
     QueueFull,
     /// The engine has stopped or is stopping.
     ShuttingDown,
-}
-
-/// A request that begins to run.
-#[derive(Debug, Clone, Copy)]
-pub struct Scheduled {
-    /// From its arrival to the start of the step in which it joins; zero if it arrived after that.
-    pub queued: Duration,
-    /// Tokens in its prompt.
-    pub prompt_tokens: usize,
-}
-
-/// A request that has its first token.
-#[derive(Debug, Clone, Copy)]
-pub struct FirstToken {
-    /// From its arrival to the first token.
-    pub since_arrival: Duration,
-    /// From the start of the step in which it joined, or its arrival if that was later, to the first token.
-    pub prefill: Duration,
-}
-
-/// One iteration.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct StepStats {
-    /// From the end of the step before (or from waking up) to the end of this one. For every sequence that was
-    /// already decoding it is the time since its last token.
-    pub duration: Duration,
-    /// Sequences that joined in this step: their prompts were processed and each got its first token.
-    pub prefill_sequences: usize,
-    /// Sequences that went on by one token. A sequence that failed in this step counts as neither.
-    pub decode_sequences: usize,
-    /// Prompt tokens processed.
-    pub prefill_tokens: usize,
-    /// Tokens generated, by both kinds of sequence.
-    pub generated_tokens: usize,
-}
-
-impl StepStats {
-    /// Sequences in the step.
-    pub fn batch_size(&self) -> usize {
-        self.prefill_sequences + self.decode_sequences
-    }
-
-    /// What kind of step it was.
-    pub fn phase(&self) -> Phase {
-        match (self.prefill_sequences, self.decode_sequences) {
-            (0, _) => Phase::Decode,
-            (_, 0) => Phase::Prefill,
-            _ => Phase::Mixed,
-        }
-    }
-}
-
-/// What a step did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Only prompts.
-    Prefill,
-    /// Only single tokens.
-    Decode,
-    /// Both.
-    Mixed,
-}
-
-/// A request that has ended.
-#[derive(Debug, Clone, Copy)]
-pub struct Finished {
-    /// Why.
-    pub reason: FinishReason,
-    /// Whether it ever ran; if not, it was still waiting.
-    pub scheduled: bool,
-    /// From its arrival to its end.
-    pub duration: Duration,
-    /// From its first token to its end; zero without a first token.
-    pub decode: Duration,
-    /// Tokens generated.
-    pub generated: usize,
 }
 
 /// Records nothing and costs nothing.
@@ -151,6 +96,7 @@ impl Stages for NoTelemetry {
 
 impl Telemetry for NoTelemetry {
     type FrontEnd = Self;
+    type Tracker = Self;
     const READS_CLOCK: bool = false;
 
     #[inline]
@@ -158,18 +104,38 @@ impl Telemetry for NoTelemetry {
         Self
     }
     #[inline]
-    fn request_scheduled(&mut self, _: &Scheduled) {}
+    fn woke_up(&mut self, _: Instant) {}
     #[inline]
-    fn first_token(&mut self, _: &FirstToken) {}
-    #[inline]
-    fn step(&mut self, _: &StepStats) {}
-    #[inline]
-    fn request_finished(&mut self, _: &Finished) {}
+    fn step(&mut self, _: Instant) -> impl Step<Self> {
+        Self
+    }
 }
 
 impl FrontEnd for NoTelemetry {
+    type Tracker = Self;
+
     #[inline]
-    fn request_arrived(&self) {}
+    fn request_arrived(&self, _: &Request) -> Self {
+        Self
+    }
     #[inline]
-    fn request_rejected(&self, _: RejectReason) {}
+    fn tokenize<R>(&self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+}
+
+impl Tracker for NoTelemetry {
+    #[inline]
+    fn scheduled(&mut self, _: Instant) {}
+    #[inline]
+    fn finished(self, _: FinishReason, _: Instant) {}
+    #[inline]
+    fn rejected(self, _: RejectReason) {}
+}
+
+impl Step<NoTelemetry> for NoTelemetry {
+    #[inline]
+    fn prefill(&mut self, _: usize) {}
+    #[inline]
+    fn token(&mut self, _: &mut NoTelemetry) {}
 }
