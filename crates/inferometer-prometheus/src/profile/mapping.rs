@@ -210,6 +210,11 @@ impl Mapping {
         self.part
     }
 
+    /// What a label of the source is called, unless it is dropped.
+    pub(super) fn label_named<'a>(&'a self, from: &'a str) -> Option<&'a str> {
+        self.labels.iter().find(|rule| rule.from == from).map_or(Some(from), |rule| rule.to.as_deref())
+    }
+
     /// Whether it is exposed as a gauge, where that was said.
     pub(crate) fn is_gauge(&self) -> Option<bool> {
         self.as_gauge

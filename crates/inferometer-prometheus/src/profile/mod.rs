@@ -123,6 +123,46 @@ impl Profile {
         &self.content.name
     }
 
+    /// What a registry's family is called, if the profile has it: for expressions that ask for it. Where it goes into
+    /// several families, by its labels' values, this is the first of them.
+    ///
+    /// ```
+    /// use inferometer_prometheus::{Mapping, Profile};
+    ///
+    /// let gpus = Mapping::family("gpu_power_watts", "power").rename_label("gpu", "device_id").drop_label("uuid");
+    /// let profile = Profile::new("site", [gpus])?;
+    /// assert_eq!(profile.name_of("gpu_power_watts").as_deref(), Some("power"));
+    /// assert_eq!(profile.label_of("gpu_power_watts", "gpu"), Some("device_id"));
+    /// assert_eq!(profile.label_of("gpu_power_watts", "uuid"), None);
+    /// assert_eq!(profile.name_of("gpu_energy_joules_total"), None);
+    /// # Ok::<(), inferometer_prometheus::ProfileError>(())
+    /// ```
+    pub fn name_of(&self, family: &str) -> Option<String> {
+        match self.readers(family) {
+            Some(_) => self.reader(family).map(|mapping| mapping.name().to_owned()),
+            None => self.other_name(family),
+        }
+    }
+
+    /// What a label of that family is called, unless it is dropped.
+    pub fn label_of<'a>(&'a self, family: &str, label: &'a str) -> Option<&'a str> {
+        match self.reader(family) {
+            Some(mapping) => mapping.label_named(label),
+            None => Some(label),
+        }
+    }
+
+    /// Whether that family, a histogram, has a bucket with this bound, if the registry's has.
+    pub fn has_bound(&self, family: &str, bound: f64) -> bool {
+        self.reader(family).is_none_or(|mapping| mapping.wants_bound(bound))
+    }
+
+    /// The first mapping that exposes values of a family as they are, and not its sum or a share of it.
+    fn reader(&self, family: &str) -> Option<&Mapping> {
+        let readers = self.readers(family).unwrap_or_default();
+        readers.iter().map(|&place| &self.content.mappings[place]).find(|mapping| mapping.part() == Part::Whole)
+    }
+
     pub(crate) fn mappings(&self) -> &[Mapping] {
         &self.content.mappings
     }
