@@ -1,5 +1,6 @@
 //! The rows of the design's table "Figures to reach" that are about records, scrapes, registration and memory.
 
+mod catalogue;
 mod counter;
 mod create;
 mod decode_step;
@@ -160,7 +161,7 @@ pub struct Measurement {
 
 /// All of them, in the order of the design's table. The memory rows are measured first by the binary, since they need
 /// processes of their own.
-pub const ALL: [Measurement; 10] = [
+pub const ALL: [Measurement; 11] = [
     Measurement { name: "counter", run: counter::rows },
     Measurement { name: "threads", run: threads::rows },
     Measurement { name: "label", run: label::rows },
@@ -168,6 +169,7 @@ pub const ALL: [Measurement; 10] = [
     Measurement { name: "histogram-run-time", run: histogram::run_time_rows },
     Measurement { name: "timed", run: timed::rows },
     Measurement { name: "decode-step", run: decode_step::rows },
+    Measurement { name: "catalogue", run: catalogue::rows },
     Measurement { name: "scrape", run: scrape::rows },
     Measurement { name: "create", run: create::rows },
     Measurement { name: "memory", run: memory::rows },

@@ -18,10 +18,11 @@
 //! // The engine.
 //! let mut recorder = metrics.step_recorder();
 //! request.scheduled(Instant::now());
-//! let mut step = recorder.step(Instant::now()); // after the forward pass
-//! step.prefill(12);
-//! step.tokens(&mut request, 1);
-//! drop(step);
+//! // ... the forward pass ...
+//! recorder.step(Instant::now(), |step| {
+//!     step.prefill(12);
+//!     step.tokens(&mut request, 1);
+//! });
 //! request.finished(FinishReason::Stop, Instant::now());
 //!
 //! let snapshot = registry.snapshot();
@@ -68,5 +69,6 @@ pub use label::{
 };
 pub use metric::{Group, Metric, Presence, Spec};
 pub use metrics::{LoraAdapters, ServingMetrics};
+pub use moment::Moment;
 pub use request_tracker::RequestTracker;
 pub use step_recorder::{KvBlocks, Step, StepRecorder};

@@ -7,12 +7,13 @@ use crate::label::{
 };
 use crate::label_set::{ByEngineState, ByLoadPhase, ByLoraState, ByTransfer, KvCacheShape, PerEngine};
 use crate::metric::Metric;
+use crate::moment::Moment;
 use crate::request_tracker::RequestTracker;
 use crate::series::Series;
 use crate::step_recorder::StepRecorder;
 use inferometer::{Sampling, Timer};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// The metrics of one model in one engine. Clones record in the same series.
 ///
@@ -58,7 +59,7 @@ impl ServingMetrics {
     }
 
     /// A request has arrived. The tracker follows it to its end.
-    pub fn request(&self, arrived: Instant) -> RequestTracker {
+    pub fn request(&self, arrived: impl Into<Moment>) -> RequestTracker {
         RequestTracker::new(Arc::clone(&self.series), arrived.into())
     }
 

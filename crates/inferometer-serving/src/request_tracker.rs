@@ -4,7 +4,6 @@ use crate::label::{CacheTier, ErrorType, FinishReason, RejectReason, Status};
 use crate::moment::Moment;
 use crate::series::Series;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A request that has arrived and not ended: see [`ServingMetrics::request`](crate::ServingMetrics::request).
 ///
@@ -92,9 +91,9 @@ impl RequestTracker {
     }
 
     /// The request runs from now on: for the first time, or again after it was preempted.
-    pub fn scheduled(&mut self, now: Instant) {
+    pub fn scheduled(&mut self, now: impl Into<Moment>) {
         if !self.has_run {
-            let now = Moment::from(now);
+            let now = now.into();
             self.started = Some(now);
             self.series.request_queue.record_nanos(now.nanos_since(self.arrived));
         }
@@ -112,7 +111,7 @@ impl RequestTracker {
     }
 
     /// The request got so many output tokens at once. The first call has its first token.
-    pub fn tokens(&mut self, count: u64, now: Instant) {
+    pub fn tokens(&mut self, count: u64, now: impl Into<Moment>) {
         if count > 0 {
             self.series.generation_tokens.increment(count);
             self.tokens_at(now.into(), count);
@@ -120,18 +119,18 @@ impl RequestTracker {
     }
 
     /// The request ended so.
-    pub fn finished(mut self, reason: FinishReason, now: Instant) {
+    pub fn finished(mut self, reason: FinishReason, now: impl Into<Moment>) {
         self.end(reason, now.into());
     }
 
     /// The request ended with this error.
-    pub fn error(mut self, error: ErrorType, now: Instant) {
+    pub fn error(mut self, error: ErrorType, now: impl Into<Moment>) {
         self.series.request_errors[error as usize].increment(1);
         self.end(error.finish_reason(), now.into());
     }
 
     /// The request was turned away.
-    pub fn rejected(mut self, reason: RejectReason, now: Instant) {
+    pub fn rejected(mut self, reason: RejectReason, now: impl Into<Moment>) {
         self.series.requests_rejected[reason as usize].increment(1);
         self.end(FinishReason::Rejected, now.into());
     }
@@ -149,14 +148,15 @@ impl RequestTracker {
         self.generated += count;
     }
 
-    /// Tokens in a step of the engine with these series. Returns whether it is for the step to count them.
-    pub(crate) fn tokens_in_step(&mut self, series: &Arc<Series>, now: Moment, count: u64) -> bool {
+    /// Tokens in a step of the engine with these series. Returns how many are left for the step to count.
+    #[cold]
+    pub(crate) fn tokens_in_step(&mut self, series: &Arc<Series>, now: Moment, count: u64) -> u64 {
         self.tokens_at(now, count);
-        let is_own = Arc::ptr_eq(&self.series, series);
-        if !is_own {
-            self.series.generation_tokens.increment(count);
+        if Arc::ptr_eq(&self.series, series) {
+            return count;
         }
-        is_own
+        self.series.generation_tokens.increment(count);
+        0
     }
 
     /// Whether it has had a token.

@@ -7,7 +7,6 @@ use crate::request_tracker::RequestTracker;
 use crate::series::Series;
 use inferometer::{Gauge, Timer, UpDownCounter};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Records the steps of one engine's thread: see [`ServingMetrics::step_recorder`](crate::ServingMetrics::step_recorder).
 ///
@@ -28,11 +27,12 @@ use std::time::{Duration, Instant};
 /// request.scheduled(woke_up);
 /// for prompt_tokens in [Some(12), None, None] {
 ///     // ... the forward pass ...
-///     let mut step = recorder.step(Instant::now());
-///     if let Some(tokens) = prompt_tokens {
-///         step.prefill(tokens);
-///     }
-///     step.tokens(&mut request, 1);
+///     recorder.step(Instant::now(), |step| {
+///         if let Some(tokens) = prompt_tokens {
+///             step.prefill(tokens);
+///         }
+///         step.tokens(&mut request, 1);
+///     });
 /// }
 /// request.finished(FinishReason::Stop, Instant::now());
 /// # Ok::<(), inferometer::RegisterError>(())
@@ -48,19 +48,19 @@ pub struct StepRecorder {
     running: Level,
 }
 
-/// A step that has ended, and is recorded when this is dropped: see [`StepRecorder::step`].
+/// A step that has ended, and is told what happened in it: see [`StepRecorder::step`].
 #[derive(Debug)]
-#[must_use = "a step is recorded with what happened in it"]
 pub struct Step<'a> {
-    recorder: &'a mut StepRecorder,
+    series: &'a Arc<Series>,
     began: Moment,
     ended: Moment,
     prefill_sequences: u64,
     prefill_tokens: u64,
-    decode_sequences: u64,
     output_tokens: u64,
-    /// Of the sequences, those whose last token came when this step began.
+    /// Sequences whose last token came when this step began.
     steady: u64,
+    /// Other ones that had tokens before.
+    unsteady: u64,
 }
 
 /// The blocks of a KV cache, by what they are used for.
@@ -93,25 +93,27 @@ impl StepRecorder {
     }
 
     /// The engine had nothing to do until now: the next step begins here.
-    pub fn wake(&mut self, now: Instant) {
+    pub fn wake(&mut self, now: impl Into<Moment>) {
         self.began = now.into();
     }
 
-    /// A step has ended now. Say what happened in it; one without any sequences is not recorded.
+    /// A step has ended now, and `tell` says what happened in it. One without any sequences is not recorded.
     #[inline]
-    pub fn step(&mut self, now: Instant) -> Step<'_> {
-        let ended = Moment::from(now);
+    pub fn step(&mut self, now: impl Into<Moment>, tell: impl FnOnce(&mut Step<'_>)) {
+        let ended = now.into();
         let began = std::mem::replace(&mut self.began, ended);
-        Step {
-            recorder: self,
+        let mut step = Step {
+            series: &self.series,
             began,
             ended,
             prefill_sequences: 0,
             prefill_tokens: 0,
-            decode_sequences: 0,
             output_tokens: 0,
             steady: 0,
-        }
+            unsteady: 0,
+        };
+        tell(&mut step);
+        step.record();
     }
 
     /// Begins a stage of the host's work. It ends when the timer is dropped.
@@ -131,7 +133,7 @@ impl StepRecorder {
         self.running.set(requests);
     }
 
-    /// What the blocks of the KV cache are used for now.
+    /// What the blocks of the KV cache are used for from now on.
     pub fn set_kv_blocks(&mut self, blocks: KvBlocks) {
         let series = &self.series;
         let gauges = self.kv_blocks.get_or_insert_with(|| {
@@ -162,56 +164,57 @@ impl Step<'_> {
         if count == 0 {
             return;
         }
-        if request.goes_on(&self.recorder.series, self.began) {
+        if request.goes_on(self.series, self.began) {
             request.go_on(self.ended, count);
             self.steady += 1;
-            self.decode_sequences += 1;
             self.output_tokens += count;
         } else {
-            self.other_tokens(request, count);
-        }
-    }
-
-    #[cold]
-    fn other_tokens(&mut self, request: &mut RequestTracker, count: u64) {
-        self.decode_sequences += u64::from(request.has_tokens());
-        if request.tokens_in_step(&self.recorder.series, self.ended, count) {
-            self.output_tokens += count;
+            // What is out of line does not get the step, whose counts can then stay in registers.
+            self.unsteady += u64::from(request.has_tokens());
+            self.output_tokens += request.tokens_in_step(self.series, self.ended, count);
         }
     }
 
     /// So many tokens were drafted for a sequence, and so many of them the model agreed with.
     pub fn speculated(&mut self, drafted: u64, accepted: u64) {
-        let series = &self.recorder.series;
+        let series = self.series;
         series.spec_decode_drafts.increment(1);
         series.spec_decode_draft_tokens.increment(drafted);
         series.spec_decode_accepted_tokens.increment(accepted);
     }
 
-    fn phase(&self) -> Option<Phase> {
-        match (self.prefill_sequences, self.decode_sequences) {
-            (0, 0) => None,
-            (0, _) => Some(Phase::Decode),
-            (_, 0) => Some(Phase::Prefill),
-            _ => Some(Phase::Mixed),
+    #[inline]
+    fn record(self) {
+        match (self.prefill_sequences, self.steady + self.unsteady) {
+            (0, 0) => self.count_tokens(),
+            // The frequent one, on a path of its own.
+            (0, _) => self.record_as(Phase::Decode),
+            (_, others) => self.record_with_prefill(if others == 0 { Phase::Prefill } else { Phase::Mixed }),
         }
     }
-}
 
-impl Drop for Step<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        let series = &*self.recorder.series;
-        if self.output_tokens > 0 {
-            series.generation_tokens.increment(self.output_tokens);
-        }
-        let Some(phase) = self.phase() else { return };
-        let duration = Duration::from_nanos(self.ended.nanos_since(self.began));
-        series.step[phase as usize].record(duration);
-        series.batch_size[phase as usize].record(self.prefill_sequences + self.decode_sequences);
+    #[cold]
+    fn record_with_prefill(self, phase: Phase) {
+        self.record_as(phase);
+    }
+
+    #[inline(always)]
+    fn record_as(self, phase: Phase) {
+        let series = self.series;
+        let duration = self.ended.nanos_since(self.began);
+        self.count_tokens();
+        series.step[phase as usize].record_nanos(duration);
+        series.batch_size[phase as usize].record(self.prefill_sequences + self.steady + self.unsteady);
         series.step_tokens.record(self.prefill_tokens + self.output_tokens);
         if self.steady > 0 {
-            series.inter_token_latency.record_n(duration, self.steady);
+            series.inter_token_latency.record_nanos_n(duration, self.steady);
+        }
+    }
+
+    #[inline(always)]
+    fn count_tokens(&self) {
+        if self.output_tokens > 0 {
+            self.series.generation_tokens.increment(self.output_tokens);
         }
     }
 }

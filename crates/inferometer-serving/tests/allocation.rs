@@ -54,14 +54,15 @@ fn neither_steps_nor_the_ends_of_requests_allocate() {
         for first in [true, false, false] {
             drop(recorder.stage(Stage::Forward));
             recorder.set_kv_blocks(KvBlocks { used: 10, free: 80, cached: 10 });
-            let mut step = recorder.step(Instant::now());
-            for request in requests.iter_mut() {
-                if first {
-                    step.prefill(84);
+            recorder.step(Instant::now(), |step| {
+                for request in requests.iter_mut() {
+                    if first {
+                        step.prefill(84);
+                    }
+                    step.tokens(request, 1);
                 }
-                step.tokens(request, 1);
-            }
-            step.speculated(4, 3);
+                step.speculated(4, 3);
+            });
         }
         requests[0].preempted();
         for (i, request) in requests.drain(..).enumerate() {

@@ -73,14 +73,14 @@ fn engine(metrics: &ServingMetrics, clients: &Clients, queue: &mpsc::Receiver<Re
         if batch.is_empty() {
             return;
         }
-        let mut step = recorder.step(Instant::now());
-        for request in &mut batch {
-            step.prefill(1);
-            let count = 1 + numbers.below(2);
-            step.tokens(request, count);
-            clients.tokens.fetch_add(count, Relaxed);
-        }
-        drop(step);
+        recorder.step(Instant::now(), |step| {
+            for request in &mut batch {
+                step.prefill(1);
+                let count = 1 + numbers.below(2);
+                step.tokens(request, count);
+                clients.tokens.fetch_add(count, Relaxed);
+            }
+        });
         let one = numbers.below(batch.len() as u64) as usize;
         match numbers.below(12) {
             0 => {
@@ -185,16 +185,17 @@ fn times_are_those_of_the_moments_that_were_given() {
     request.scheduled(at(5));
     recorder.wake(at(5));
     for end in [25, 35, 45] {
-        let mut step = recorder.step(at(end));
-        if end == 25 {
-            step.prefill(7);
-        }
-        step.tokens(&mut request, 1);
+        recorder.step(at(end), |step| {
+            if end == 25 {
+                step.prefill(7);
+            }
+            step.tokens(&mut request, 1);
+        });
     }
     request.preempted();
-    drop(recorder.step(at(55)));
+    recorder.step(at(55), |_| ());
     request.scheduled(at(55));
-    recorder.step(at(65)).tokens(&mut request, 2);
+    recorder.step(at(65), |step| step.tokens(&mut request, 2));
     request.finished(FinishReason::Stop, at(66));
 
     let snapshot = registry.snapshot();
@@ -229,7 +230,7 @@ fn what_is_said_in_the_wrong_order_counts_once() {
     request.tokens(3, now); // before it was said to run
     request.scheduled(now);
     request.scheduled(now);
-    recorder.step(now).tokens(&mut request, 2); // a step of another engine
+    recorder.step(now, |step| step.tokens(&mut request, 2)); // a step of another engine
     request.finished(FinishReason::Stop, now - Duration::from_secs(1)); // before it began
 
     let snapshot = registry.snapshot();

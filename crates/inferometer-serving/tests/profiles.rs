@@ -33,9 +33,7 @@ fn page(profile: Profile) -> String {
     metrics.request(at(0)).error(ErrorType::ResponseTimeout, at(0));
     metrics.request(at(0)).error(ErrorType::Internal, at(0));
     metrics.request(at(0)).rejected(RejectReason::QueueFull, at(0));
-    let mut step = recorder.step(at(1_500));
-    step.prefill(100);
-    drop(step);
+    recorder.step(at(1_500), |step| step.prefill(100));
     recorder.set_kv_blocks(KvBlocks { used: 25, free: 70, cached: 5 });
     metrics.set_kv_cache(100, 16);
     metrics.set_engine_state(EngineState::Ready);

@@ -79,10 +79,10 @@ fn block<T: Telemetry>(subject: &Subject, telemetry: &mut T, spin: Duration) -> 
     let woke_up = clock();
     telemetry.woke_up(woke_up);
     tracker.scheduled(woke_up);
-    let mut step = telemetry.step(clock());
-    step.prefill(PROMPT.len());
-    step.token(&mut tracker);
-    drop(step);
+    telemetry.step(clock(), |step| {
+        step.prefill(PROMPT.len());
+        step.token(&mut tracker);
+    });
     for at in 0..subject.tokens {
         // There is nothing to schedule, to hand out or to write here, but that is timed all the same.
         telemetry.time(Stage::Schedule, || ());
@@ -91,7 +91,7 @@ fn block<T: Telemetry>(subject: &Subject, telemetry: &mut T, spin: Duration) -> 
         telemetry.time(Stage::Forward, || {
             sequence.forward(&input, PROMPT.len() + at, &mut logits).expect("a step");
         });
-        telemetry.step(clock()).token(&mut tracker);
+        telemetry.step(clock(), |step| step.token(&mut tracker));
         telemetry.time(Stage::HandOut, || ());
         front_end.time(Stage::Detokenize, || ());
         front_end.time(Stage::Stream, || ());

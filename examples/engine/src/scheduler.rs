@@ -233,15 +233,17 @@ impl<T: Telemetry> Scheduler<T> {
 
     /// Tells what the step did.
     fn record(&mut self, end: Instant) {
-        let mut step = self.telemetry.step(end);
-        for running in &mut self.running {
-            if let Some(Outcome::Token { prefilled, .. }) = running.outcome {
-                if prefilled > 0 {
-                    step.prefill(prefilled);
+        let running = &mut self.running;
+        self.telemetry.step(end, |step| {
+            for running in running {
+                if let Some(Outcome::Token { prefilled, .. }) = running.outcome {
+                    if prefilled > 0 {
+                        step.prefill(prefilled);
+                    }
+                    step.token(&mut running.tracker);
                 }
-                step.token(&mut running.tracker);
             }
-        }
+        });
     }
 
     /// Sends each sequence's token, and lets go of the sequences that have ended.

@@ -112,15 +112,8 @@ struct RecordedStep {
 
 /// A step of which is told what happened.
 struct StepUnderWay {
-    log: Recorded,
     end: Instant,
     step: RecordedStep,
-}
-
-impl Drop for StepUnderWay {
-    fn drop(&mut self) {
-        self.log.log().steps.push(std::mem::take(&mut self.step));
-    }
 }
 
 impl Recorded {
@@ -156,14 +149,17 @@ impl Stages for Recorded {
 impl Telemetry for Recorded {
     type FrontEnd = Self;
     type Tracker = RecordedRequest;
+    type Step<'a> = StepUnderWay;
     const READS_CLOCK: bool = true;
 
     fn front_end(&self) -> Self {
         self.clone()
     }
     fn woke_up(&mut self, _: Instant) {}
-    fn step(&mut self, end: Instant) -> impl Step<RecordedRequest> {
-        StepUnderWay { log: self.clone(), end, step: RecordedStep::default() }
+    fn step(&mut self, end: Instant, tell: impl FnOnce(&mut StepUnderWay)) {
+        let mut step = StepUnderWay { end, step: RecordedStep::default() };
+        tell(&mut step);
+        self.log().steps.push(step.step);
     }
 }
 

@@ -46,6 +46,7 @@ impl Stages for Instrumented {
 impl Telemetry for Instrumented {
     type FrontEnd = InstrumentedFrontEnd;
     type Tracker = RequestTracker;
+    type Step<'a> = inferometer_serving::Step<'a>;
     // With recording compiled away there is nothing that a time could be recorded in.
     const READS_CLOCK: bool = !cfg!(inferometer_off);
 
@@ -59,8 +60,8 @@ impl Telemetry for Instrumented {
     }
 
     #[inline]
-    fn step(&mut self, now: Instant) -> impl Step<RequestTracker> {
-        self.recorder.step(now)
+    fn step(&mut self, now: Instant, tell: impl FnOnce(&mut Self::Step<'_>)) {
+        self.recorder.step(now, tell);
     }
 }
 

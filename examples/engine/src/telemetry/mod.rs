@@ -28,6 +28,9 @@ pub trait Telemetry: Stages + Send + Sync + 'static {
     /// What follows one request, wherever it goes.
     type Tracker: Tracker;
 
+    /// What is told of a step.
+    type Step<'a>: Step<Self::Tracker>;
+
     /// Whether moments are wanted at all. Without, the scheduler reads no clock and time stands still.
     const READS_CLOCK: bool;
 
@@ -37,8 +40,8 @@ pub trait Telemetry: Stages + Send + Sync + 'static {
     /// There was nothing to do until now; a step begins.
     fn woke_up(&mut self, now: Instant);
 
-    /// An iteration over all running sequences has ended. What this returns is told what happened in it, and dropped.
-    fn step(&mut self, now: Instant) -> impl Step<Self::Tracker>;
+    /// An iteration over all running sequences has ended; `tell` says what happened in it.
+    fn step(&mut self, now: Instant, tell: impl FnOnce(&mut Self::Step<'_>));
 }
 
 /// What the front end reports, from any thread.
@@ -97,6 +100,7 @@ impl Stages for NoTelemetry {
 impl Telemetry for NoTelemetry {
     type FrontEnd = Self;
     type Tracker = Self;
+    type Step<'a> = Self;
     const READS_CLOCK: bool = false;
 
     #[inline]
@@ -106,8 +110,8 @@ impl Telemetry for NoTelemetry {
     #[inline]
     fn woke_up(&mut self, _: Instant) {}
     #[inline]
-    fn step(&mut self, _: Instant) -> impl Step<Self> {
-        Self
+    fn step(&mut self, _: Instant, tell: impl FnOnce(&mut Self)) {
+        tell(&mut Self);
     }
 }
 
