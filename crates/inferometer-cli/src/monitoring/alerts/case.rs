@@ -101,8 +101,16 @@ pub(crate) fn reset(by: f64, steps: u32) -> String {
     then(&[growing(0.0, by, steps / 2), growing(0.0, by, steps / 2)])
 }
 
-/// Scrapes that fail.
-pub(crate) fn missing(steps: u32) -> String {
+/// Scrapes that fail. Prometheus ends the series with the first one, and does not look back as it would at a gap.
+pub(crate) fn failed(scrapes: u32) -> String {
+    match scrapes {
+        1 => "stale".to_owned(),
+        more => format!("stale _x{}", more - 1),
+    }
+}
+
+/// Steps before the series is there.
+pub(crate) fn not_yet(steps: u32) -> String {
     format!("_x{steps}")
 }
 
@@ -111,19 +119,47 @@ pub(crate) fn then(parts: &[String]) -> String {
     parts.join(" ")
 }
 
-/// A histogram of which a share lies above a bound, and above the one that follows it. `values` has the values of a
-/// counter that grows by so much with a step.
+/// What a counter of the cases counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// What was as it should be.
+    Within,
+    /// What was not.
+    Missed,
+    /// Both.
+    All,
+}
+
+impl Part {
+    /// How much of both is counted.
+    pub(crate) fn of(self, within: f64, missed: f64) -> f64 {
+        match self {
+            Part::Within => within,
+            Part::Missed => missed,
+            Part::All => within + missed,
+        }
+    }
+
+    /// The same where so many come with each step, of which a share misses.
+    pub(crate) fn per_step(self, share: f64) -> f64 {
+        const ALL: f64 = 60.0;
+        (self.of((1.0 - share) * ALL, share * ALL) * 1e6).round() / 1e6
+    }
+}
+
+/// A histogram of which what misses lies above both of two bounds that follow each other.
 pub(crate) fn histogram(
     series: &Selector,
     bounds: [f64; 2],
-    share_above: f64,
-    values: impl Fn(f64) -> String,
+    values: impl Fn(Part) -> String,
 ) -> Vec<(Selector, String)> {
-    /// As much as to be sure of, in a minute.
-    const PER_STEP: f64 = 60.0;
-    let [within, all] = [(1.0 - share_above) * PER_STEP, PER_STEP].map(|by| values((by * 1e6).round() / 1e6));
-    let bucket = |bound, values: &String| (series.buckets().is("le", le(bound)), values.clone());
-    vec![bucket(bounds[0], &within), bucket(bounds[1], &within), bucket(f64::INFINITY, &all), (series.count(), all)]
+    let bucket = |bound, part| (series.buckets().is("le", le(bound)), values(part));
+    vec![
+        bucket(bounds[0], Part::Within),
+        bucket(bounds[1], Part::Within),
+        bucket(f64::INFINITY, Part::All),
+        (series.count(), values(Part::All)),
+    ]
 }
 
 /// The server of the cases.

@@ -1,6 +1,6 @@
 //! GPUs: their memory, their health, and whether anybody still hears from them.
 
-use super::case::{Case, TARGET, growing, missing, steady, then};
+use super::case::{Case, TARGET, failed, growing, not_yet, steady, then};
 use super::{Alert, Format, Rule, Severity};
 use crate::monitoring::args::Context;
 use crate::monitoring::naming::Probe;
@@ -40,12 +40,12 @@ pub(super) fn memory(cx: &Context) -> Option<Alert> {
             case(Case::quiet("90 % is in use", cx.steps(20)), steady(72e9, 60)),
             case(
                 Case::restart("a scrape fails, and 97 % is in use as before", cx.steps(32)),
-                then(&[steady(77.6e9, 30), missing(1), steady(77.6e9, 20)]),
+                then(&[steady(77.6e9, 30), failed(1), steady(77.6e9, 20)]),
             )
             .expect(&labels(cx, &[]), 0.97),
             case(
                 Case::restart("the server restarts and takes half of it", cx.steps(45)),
-                then(&[steady(77.6e9, 30), missing(2), steady(40e9, 20)]),
+                then(&[steady(77.6e9, 30), failed(2), steady(40e9, 20)]),
             ),
         ],
     })
@@ -71,7 +71,7 @@ pub(super) fn probe_down(cx: &Context) -> Option<Alert> {
             Case::quiet("there is no GPU", cx.steps(60)).with(series(), steady(0.0, 80)),
             Case::quiet("it answers", cx.steps(60)).with(series(), steady(1.0, 80)),
             Case::restart("it does not answer while the server starts", cx.steps(35))
-                .with(series(), then(&[steady(1.0, 20), missing(2), steady(0.0, 8), steady(1.0, 40)])),
+                .with(series(), then(&[steady(1.0, 20), failed(2), steady(0.0, 8), steady(1.0, 40)])),
         ],
     })
 }
@@ -92,7 +92,7 @@ pub(super) fn probe_stale(cx: &Context) -> Option<Alert> {
                 .expect(&labels(cx, &[]), 390.0),
             Case::quiet("it answers", cx.steps(30)).with(series(), steady(0.8, 60)),
             Case::restart("the age begins at nothing after a restart", cx.steps(9))
-                .with(series(), then(&[growing(0.0, 15.0, 5), missing(2), growing(0.0, 0.1, 40)])),
+                .with(series(), then(&[growing(0.0, 15.0, 5), failed(2), growing(0.0, 0.1, 40)])),
         ],
     })
 }
@@ -110,14 +110,14 @@ pub(super) fn missing_gpu(cx: &Context) -> Option<Alert> {
         cases: vec![
             Case::fires("one of two is gone", cx.steps(90))
                 .with(gpu("0"), steady(1.0, 120))
-                .with(gpu("1"), then(&[steady(1.0, 50), "stale".to_owned()]))
+                .with(gpu("1"), then(&[steady(1.0, 50), failed(1)]))
                 .expect(&TARGET, 1.0),
             Case::quiet("both are there", cx.steps(90))
                 .with(gpu("0"), steady(1.0, 120))
                 .with(gpu("1"), steady(1.0, 120)),
             Case::restart("a server restarts, and finds the second later than the first", cx.steps(66))
-                .with(gpu("0"), then(&[steady(1.0, 50), missing(2), steady(1.0, 60)]))
-                .with(gpu("1"), then(&[steady(1.0, 50), missing(6), steady(1.0, 60)])),
+                .with(gpu("0"), then(&[steady(1.0, 50), failed(2), steady(1.0, 60)]))
+                .with(gpu("1"), then(&[steady(1.0, 50), failed(6), steady(1.0, 60)])),
         ],
     })
 }
@@ -142,7 +142,7 @@ fn xid(cx: &Context, these: fn(Selector) -> Selector, severity: Severity, [this,
     let window = cx.clock.minutes(10);
     let condition = Condition::below(now().minus(&these(time.clone()).into()), window.as_secs());
     let case = |case: Case, xid: &str, seen: u64| {
-        let values = then(&[missing(20), steady(cx.steps(seen).as_secs(), 60)]);
+        let values = then(&[not_yet(20), steady(cx.steps(seen).as_secs(), 60)]);
         case.with(example(cx, &time).is("xid", xid), values)
     };
     let labels = labels(cx, &[("xid", this)]);
@@ -157,7 +157,7 @@ fn xid(cx: &Context, these: fn(Selector) -> Selector, severity: Severity, [this,
             case(Case::quiet("another came", cx.steps(40)), other, 20),
             Case::restart("the server restarts, and the GPU has had none since", cx.steps(50)).with(
                 example(cx, &time).is("xid", this),
-                then(&[missing(10), steady(cx.steps(10).as_secs(), 20), "stale".to_owned()]),
+                then(&[not_yet(10), steady(cx.steps(10).as_secs(), 20), "stale".to_owned()]),
             ),
         ],
     })
@@ -182,7 +182,7 @@ pub(super) fn ecc(cx: &Context) -> Option<Alert> {
                 .expect(&labels, 0.0),
             Case::quiet("errors of long ago", cx.steps(30)).with(series(), steady(4.0, 60)),
             Case::restart("the count begins again", cx.steps(40))
-                .with(series(), then(&[steady(4.0, 20), missing(2), steady(0.0, 40)])),
+                .with(series(), then(&[steady(4.0, 20), failed(2), steady(0.0, 40)])),
         ],
     })
 }
@@ -216,7 +216,7 @@ fn row_remap(cx: &Context, state: &'static str, severity: Severity) -> Option<Al
             Case::fires("the driver says so", cx.steps(40)).with(series(), steady(1.0, 60)).expect(&labels, 1.0),
             Case::quiet("nothing is wrong", cx.steps(40)).with(series(), steady(0.0, 60)),
             Case::restart("the server restarts, and the driver says so as before", cx.steps(40))
-                .with(series(), then(&[steady(1.0, 25), missing(3), steady(1.0, 30)]))
+                .with(series(), then(&[steady(1.0, 25), failed(3), steady(1.0, 30)]))
                 .expect(&labels, 1.0),
         ],
     })
@@ -255,7 +255,7 @@ fn throttled<const N: usize>(cx: &Context, reasons: [&'static str; N]) -> Option
                 .with(series(reason), then(&vec![then(&[steady(1.0, 0), steady(0.0, 6)]); 10])),
             Case::quiet("to save power, which is no trouble", cx.steps(50)).with(series("gpu_idle"), steady(1.0, 60)),
             Case::restart("scrapes fail meanwhile", cx.steps(50))
-                .with(series(reason), then(&[steady(1.0, 30), missing(3), steady(1.0, 30)]))
+                .with(series(reason), then(&[steady(1.0, 30), failed(3), steady(1.0, 30)]))
                 .expect(&labels, 1.0),
         ],
     })

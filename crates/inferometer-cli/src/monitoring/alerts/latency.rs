@@ -1,6 +1,6 @@
 //! How long requests take.
 
-use super::case::{Case, growing, histogram, missing, reset, steady, then};
+use super::case::{Case, failed, growing, histogram, reset, steady, then};
 use super::{Alert, Format, Rule, Severity};
 use crate::monitoring::args::Context;
 use crate::monitoring::naming::{Family, MODEL};
@@ -36,7 +36,9 @@ fn slow(cx: &Context, family: &Family, limit: f64) -> Option<Alert> {
     let next = family.next(limit)?;
     let p95 = quantile(0.95, &[MODEL], &family.selector, cx.clock.minutes(5));
     let series = cx.example_of_model(family.selector.clone());
-    let with = |share: f64, values: &dyn Fn(f64) -> String| histogram(&series, [limit, next], share, values);
+    let with = |share: f64, values: &dyn Fn(f64) -> String| {
+        histogram(&series, [limit, next], |part| values(part.per_step(share)))
+    };
     let labels = [(MODEL, cx.example_model())];
     Some(Alert {
         summary: "",
@@ -54,7 +56,7 @@ fn slow(cx: &Context, family: &Family, limit: f64) -> Option<Alert> {
             Case::restart("counters begin again on a server that is fast enough", cx.steps(45))
                 .with_all(with(0.04, &|by| reset(by, 60))),
             Case::restart("a slow server restarts and stays slow", cx.steps(65))
-                .with_all(with(0.5, &|by| then(&[growing(0.0, by, 40), missing(2), growing(0.0, by, 40)])))
+                .with_all(with(0.5, &|by| then(&[growing(0.0, by, 40), failed(2), growing(0.0, by, 40)])))
                 .expect(&labels, next),
         ],
     })

@@ -1,6 +1,6 @@
 //! The metrics themselves: what they cost, and what they leave out.
 
-use super::case::{Case, TARGET, growing, missing, reset, steady, then};
+use super::case::{Case, TARGET, failed, growing, not_yet, reset, steady, then};
 use super::{Alert, Format, Rule, Severity};
 use crate::monitoring::args::Context;
 use crate::monitoring::naming::Own;
@@ -22,11 +22,11 @@ pub(super) fn cardinality(cx: &Context) -> Option<Alert> {
                 .with(series(), growing(0.0, 3.0, 90))
                 .expect(&labels, 180.0),
             Case::fires("some are refused for the first time, which makes the series", cx.steps(25))
-                .with(series(), then(&[missing(20), steady(5.0, 60)]))
+                .with(series(), then(&[not_yet(20), steady(5.0, 60)]))
                 .expect(&labels, 5.0),
             Case::quiet("some were refused long ago", cx.steps(90)).with(series(), steady(5.0, 120)),
             Case::restart("the server restarts, and none are refused", cx.steps(90))
-                .with(series(), then(&[steady(5.0, 80), missing(2), steady(0.0, 40)])),
+                .with(series(), then(&[steady(5.0, 80), failed(2), steady(0.0, 40)])),
         ],
     })
 }

@@ -1,6 +1,6 @@
 //! Requests that wait, and what they wait for.
 
-use super::case::{Case, SERVER, growing, missing, reset, steady, then};
+use super::case::{Case, SERVER, failed, growing, reset, steady, then};
 use super::{Alert, Format, Rule, Severity};
 use crate::monitoring::args::Context;
 use crate::monitoring::naming::MODEL;
@@ -38,10 +38,10 @@ pub(super) fn backlog(cx: &Context) -> Option<Alert> {
             Case::quiet("too many wait for two minutes", cx.steps(29))
                 .with(series()?, then(&[steady(0.0, 20), steady(many, 8), steady(0.0, 20)])),
             Case::restart("two scrapes fail, and the queue is as long as before", cx.steps(25))
-                .with(series()?, then(&[steady(many, 20), missing(2), steady(many, 20)]))
+                .with(series()?, then(&[steady(many, 20), failed(2), steady(many, 20)]))
                 .expect(&labels(cx), many),
             Case::restart("the server restarts with an empty queue", cx.steps(40))
-                .with(series()?, then(&[steady(many, 20), missing(2), steady(0.0, 20)])),
+                .with(series()?, then(&[steady(many, 20), failed(2), steady(0.0, 20)])),
         ],
     })
 }
@@ -70,7 +70,7 @@ pub(super) fn growing_queue(cx: &Context) -> Option<Alert> {
             Case::quiet("the queue empties now and then", cx.steps(100))
                 .with(series()?, then(&[growing(0.0, 2.0, 30), growing(0.0, 2.0, 30), growing(0.0, 2.0, 60)])),
             Case::restart("the server restarts with an empty queue", cx.steps(100))
-                .with(series()?, then(&[growing(20.0, 1.0, 60), missing(3), growing(0.0, 0.1, 60)])),
+                .with(series()?, then(&[growing(20.0, 1.0, 60), failed(3), growing(0.0, 0.1, 60)])),
         ],
     })
 }
@@ -99,7 +99,7 @@ pub(super) fn over_capacity(cx: &Context) -> Option<Alert> {
             case(Case::quiet("half as many wait as can run", cx.steps(40)), steady(32.0, 60)),
             case(
                 Case::restart("two scrapes fail, and the queue is as long as before", cx.steps(40)),
-                then(&[steady(128.0, 30), missing(2), steady(128.0, 30)]),
+                then(&[steady(128.0, 30), failed(2), steady(128.0, 30)]),
             )
             .expect(&labels(cx), 2.0),
         ],
@@ -164,7 +164,7 @@ pub(super) fn stuck(cx: &Context) -> Option<Alert> {
             case(Case::quiet("nobody wants any", cx.steps(45)), steady(1_000.0, 60), 0.0),
             case(
                 Case::restart("the counter begins again, and the model loads for a minute", cx.steps(32)),
-                then(&[growing(0.0, 50.0, 20), missing(2), steady(0.0, 4), growing(0.0, 50.0, 40)]),
+                then(&[growing(0.0, 50.0, 20), failed(2), steady(0.0, 4), growing(0.0, 50.0, 40)]),
                 3.0,
             ),
         ],

@@ -3,7 +3,7 @@
 //! Each promise is watched over several windows. A long one says that it matters, and a short one beside it that it
 //! goes on, so that an alert ends soon after its cause.
 
-use super::case::{Case, growing, histogram, reset};
+use super::case::{Case, Part, growing, histogram, reset, then};
 use super::{Alert, Format, Rule, Severity};
 use crate::monitoring::args::{Context, FASTEST_BURN};
 use crate::monitoring::naming::{Family, MODEL};
@@ -150,18 +150,16 @@ impl Watched {
         Rule { labels, ..Rule::new(condition, cx.clock.minutes(burn.hold_minutes), burn.severity) }
     }
 
-    /// Series of which a share misses, where `values` has those of a counter that grows by so much with a step.
-    fn series(&self, cx: &Context, share: f64, values: &dyn Fn(f64) -> String) -> Vec<(Selector, String)> {
+    /// The series of the cases.
+    fn series(&self, cx: &Context, values: impl Fn(Part) -> String) -> Vec<(Selector, String)> {
         match &self.misses {
             Misses::Above(family, bound) => {
                 let next = family.next(*bound).unwrap_or(f64::INFINITY);
-                histogram(&cx.example_of_model(family.selector.clone()), [*bound, next], share, values)
+                histogram(&cx.example_of_model(family.selector.clone()), [*bound, next], values)
             }
             Misses::Failed { failed, succeeded } => {
-                let part = |series: &Selector, share: f64| {
-                    (cx.example_of_model(series.clone()), values((60e6 * share).round() / 1e6))
-                };
-                vec![part(failed, share), part(succeeded, 1.0 - share)]
+                let series = |series: &Selector, part| (cx.example_of_model(series.clone()), values(part));
+                vec![series(failed, Part::Missed), series(succeeded, Part::Within)]
             }
         }
     }
@@ -182,7 +180,11 @@ pub(super) fn burn(cx: &Context, promise: Promise) -> Option<Alert> {
     let minutes = |n| cx.clock.minutes(n);
     let fast = f64::midpoint(FASTEST_BURN * cx.allowed, 1.0);
     let [slow, fine] = [2.0 * cx.allowed, 0.5 * cx.allowed];
-    let steadily = |share: f64| watched.series(cx, share, &|by| growing(0.0, by, 120));
+    let steadily = |share: f64| watched.series(cx, |part| growing(0.0, part.per_step(share), 120));
+    let few = |part: Part| growing(0.0, part.of(0.0, 0.05), 30);
+    let old_misses = |part: Part| {
+        then(&[growing(part.of(0.0, 10_000.0), part.per_step(0.0), 60), growing(0.0, part.per_step(0.0), 60)])
+    };
     Some(Alert {
         summary,
         description: format!(
@@ -200,16 +202,12 @@ pub(super) fn burn(cx: &Context, promise: Promise) -> Option<Alert> {
                 .with_all(steadily(slow))
                 .expect_of(3, &labels, slow),
             Case::quiet("half as many miss as may", minutes(230)).with_all(steadily(fine)),
-            Case::quiet("all miss, and they are too few to say anything", minutes(46)).with_all(watched.series(
-                cx,
-                1.0,
-                &|by| growing(0.0, by / 1_200.0, 30),
-            )),
-            Case::restart("counters begin again, and half as many miss as may", minutes(230)).with_all(watched.series(
-                cx,
-                fine,
-                &|by| reset(by, 120),
-            )),
+            Case::quiet("all miss, and they are too few to say anything", minutes(46))
+                .with_all(watched.series(cx, few)),
+            Case::restart("counters begin again, and half as many miss as may", minutes(230))
+                .with_all(watched.series(cx, |part| reset(part.per_step(fine), 120))),
+            Case::restart("counters begin again, and many missed before they were watched", minutes(140))
+                .with_all(watched.series(cx, old_misses)),
         ],
     })
 }

@@ -1,6 +1,6 @@
 //! Whether there is anything to see.
 
-use super::case::{Case, TARGET, missing, steady, then};
+use super::case::{Case, TARGET, failed, steady, then};
 use super::{Alert, Format, Rule, Severity};
 use crate::monitoring::args::Context;
 use crate::monitoring::naming::JOB;
@@ -31,7 +31,6 @@ pub(super) fn down(cx: &Context) -> Option<Alert> {
 
 pub(super) fn absent(cx: &Context) -> Option<Alert> {
     let series = || cx.example(up());
-    let gone = || "stale".to_owned();
     Some(Alert {
         summary: "No inference server is scraped at all.",
         description:
@@ -42,11 +41,11 @@ pub(super) fn absent(cx: &Context) -> Option<Alert> {
         rules: vec![Rule::new(Condition::absent(up()), cx.clock.minutes(5), Severity::Critical)],
         cases: vec![
             Case::fires("no server is listed any more", cx.steps(45))
-                .with(series(), then(&[steady(1.0, 4), gone()]))
+                .with(series(), then(&[steady(1.0, 4), failed(1)]))
                 .expect(&[("job", JOB)], 1.0),
             Case::quiet("a server that is down is listed all the same", cx.steps(45)).with(series(), steady(0.0, 60)),
             Case::restart("the list is empty while it is replaced", cx.steps(29))
-                .with(series(), then(&[steady(1.0, 20), gone(), missing(8), steady(1.0, 20)])),
+                .with(series(), then(&[steady(1.0, 20), failed(9), steady(1.0, 20)])),
         ],
     })
 }
