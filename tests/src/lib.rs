@@ -6,11 +6,13 @@ pub mod child;
 pub mod client;
 pub mod engine;
 pub mod exposition;
+pub mod monitoring;
 pub mod open_metrics;
 pub mod prometheus;
 pub mod promtool;
 pub mod skip;
 pub mod wait;
+pub mod webhook;
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,9 @@
 //! A Prometheus server that scrapes one target every second.
 
 use std::fs::{self, File};
+use std::io;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -67,22 +69,31 @@ impl Prometheus {
         let settings: String = settings.lines().map(|line| format!("    {line}\n")).collect();
         let text = text + &settings;
         fs::write(&config, text).expect("a temporary file can be written");
+        Self::run(&config, directory, features)
+    }
+
+    /// Starts one with a configuration that is there already.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start_configured(config: &Path) -> Option<Self> {
+        Self::run(config, tempfile::tempdir().expect("a temporary directory can be made"), "")
+    }
+
+    fn run(config: &Path, directory: TempDir, features: &str) -> Option<Self> {
         let messages = directory.path().join("messages");
         let client = Client::new();
         // A port that was free a moment ago can be taken by now; the program then ends, and another is tried.
         for _ in 0..5 {
             let address = free_address();
-            let file = File::create(&messages).expect("a temporary file can be made");
             let mut command = Command::new("prometheus");
             command
                 .arg(format!("--config.file={}", config.display()))
                 .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
                 .arg(format!("--web.listen-address={address}"))
-                .arg(format!("--enable-feature={features}"))
-                .stdin(Stdio::null())
-                .stdout(file.try_clone().expect("a file can be shared"))
-                .stderr(file);
-            let mut child = match Guarded::spawn(&mut command) {
+                .arg(format!("--enable-feature={features}"));
+            let mut child = match start_quietly(&mut command, &messages) {
                 Ok(child) => child,
                 Err(error) => {
                     skip(&format!("cannot run prometheus ({error}): apt-get install prometheus"));
@@ -90,17 +101,7 @@ impl Prometheus {
                 }
             };
             let base = format!("http://{address}");
-            let ready = wait::until("Prometheus to be ready", Duration::from_secs(60), || {
-                if child.ended().is_some() {
-                    return Ok(false);
-                }
-                match client.get(&format!("{base}/-/ready")) {
-                    Ok(answer) if answer.status == 200 => Ok(true),
-                    Ok(answer) => Err(format!("status {}", answer.status)),
-                    Err(error) => Err(error),
-                }
-            });
-            if ready {
+            if is_ready("Prometheus", &client, &base, &mut child) {
                 return Some(Self { base, client, child, directory });
             }
         }
@@ -161,7 +162,32 @@ impl Prometheus {
     }
 }
 
-fn free_address() -> String {
+/// Starts a program that writes what it has to say to a file.
+pub(crate) fn start_quietly(command: &mut Command, messages: &Path) -> io::Result<Guarded> {
+    let file = File::create(messages)?;
+    Guarded::spawn(command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file))
+}
+
+/// Waits until a program of the Prometheus project answers, or has ended.
+pub(crate) fn is_ready(name: &str, client: &Client, base: &str, child: &mut Guarded) -> bool {
+    wait::until(&format!("{name} to be ready"), Duration::from_secs(60), || {
+        if child.ended().is_some() {
+            return Ok(false);
+        }
+        match client.get(&format!("{base}/-/ready")) {
+            Ok(answer) if answer.status == 200 => Ok(true),
+            Ok(answer) => Err(format!("status {}", answer.status)),
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// An address of the loopback interface that nobody has at the moment.
+///
+/// # Panics
+///
+/// If there is none.
+pub fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port of the loopback interface");
     listener.local_addr().expect("a listener has an address").to_string()
 }

@@ -35,6 +35,21 @@ pub(super) fn live_prometheus(workspace: &Workspace, log: &mut Log) -> Result<Ou
     run(workspace, log, &["prometheus"])
 }
 
+/// The alerts and dashboards that the command line writes: read by the programs they are for, and run.
+pub(super) fn monitoring(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    for package in ["prometheus", "prometheus-alertmanager"] {
+        if let Tool::Missing(advice) = install::from_debian(package, log)? {
+            return Ok(Outcome::Skipped(advice));
+        }
+    }
+    if !install::has("npm") {
+        return Ok(Outcome::Skipped("there is no npm to check the dashboards' types with: install Node.js".to_owned()));
+    }
+    // The test runs it.
+    log.run(workspace.cargo(Build::Plain).args(["build", "-p", "inferometer-cli"]))?;
+    run(workspace, log, &["monitoring"])
+}
+
 /// What those who read metrics think of each format. The engine is not needed.
 pub(super) fn judges(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     if let Tool::Missing(advice) = install::from_debian("prometheus", log)? {
