@@ -9,6 +9,7 @@ use inferometer_prometheus::{Exporter, Profile, ScrapeRequest};
 use inferometer_serving::{EngineState, KvBlocks, LoadPhase, LoraAdapters, ServingMetrics};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Prometheus itself says these of each target.
@@ -44,6 +45,24 @@ fn what_is_asked_for_is_served() {
             asked.insert(name);
         }
         assert!(asked.len() > 10, "{profile}: {asked:?}");
+    }
+}
+
+/// The guides name nothing either that is not there.
+#[test]
+fn what_the_guides_name_is_served() {
+    /// These are there only once there is something to say.
+    const SOMETIMES: [&str; 2] = ["gpu_probe_failures_total", "inferometer_budget_infeasible"];
+    let page = served("canonical");
+    let served: BTreeSet<_> =
+        page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).chain(SOMETIMES).collect();
+    for guide in ["docs/runbooks.md", "docs/monitoring.md"] {
+        let text = super::page(guide);
+        let named = text.split('`').skip(1).step_by(2);
+        let ours = |name: &&str| ["inference_", "gpu_", "inferometer_"].iter().any(|prefix| name.starts_with(prefix));
+        for name in named.filter(ours) {
+            assert!(served.contains(name), "{guide}: {name}");
+        }
     }
 }
 
@@ -95,6 +114,9 @@ fn collect(value: &Value, found: &mut Vec<String>) {
 
 /// What a server with all that there is serves under a profile.
 fn served(profile: &str) -> String {
+    /// There is one registry for all tests, and room in it for one monitor of GPUs.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let registry = Registry::global();
     let model = |name: &str| ServingMetrics::builder(name).max_series(100).register().expect("metrics");
     let metrics = model("llama");
