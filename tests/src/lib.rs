@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod child;
 pub mod client;
+pub mod dashboards;
 pub mod engine;
 pub mod exposition;
 pub mod monitoring;

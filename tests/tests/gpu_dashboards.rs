@@ -6,48 +6,18 @@
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use fake_nvml::{FakeLibrary, Gpu, Script};
 use inferometer::Registry;
+use inferometer_e2e::dashboards;
 use inferometer_e2e::prometheus::{Prometheus, Row};
-use inferometer_e2e::wait;
 use inferometer_gpu::{Devices, GpuMonitor, NvmlProbe, profiles};
 use inferometer_prometheus::{Exporter, Server};
-use serde_json::Value;
 
-/// How long a query may stay without rows: some scrapes, on a busy machine.
-const LIMIT: Duration = Duration::from_secs(90);
-
-/// The folder; `None` if the test has to go without it.
-fn dashboards() -> Option<PathBuf> {
-    let folder = std::env::var_os("INFEROMETER_DASHBOARDS").filter(|folder| !folder.is_empty());
-    if folder.is_none() {
-        println!("\nskipped test: INFEROMETER_DASHBOARDS does not say where the dashboards are");
-    }
-    folder.map(PathBuf::from)
-}
-
-/// The expressions of a dashboard's panels, with variables as Grafana fills them in where nothing is chosen.
-fn expressions(file: &Path) -> Vec<String> {
-    fn collect(value: &Value, found: &mut Vec<String>) {
-        match value {
-            Value::Object(members) => {
-                if let Some(Value::String(expression)) = members.get("expr") {
-                    found.push(expression.replace("$instance", ".*").replace("$gpu", ".*"));
-                }
-                members.values().for_each(|member| collect(member, found));
-            }
-            Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-            _ => {}
-        }
-    }
-    let text = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let mut found = Vec::new();
-    collect(&serde_json::from_slice(&text).expect("a dashboard is JSON"), &mut found);
-    found
+/// The expressions of a dashboard, for all machines and GPUs.
+fn expressions(file: &Path) -> BTreeSet<String> {
+    dashboards::expressions(file, &[("$instance", ".*"), ("$gpu", ".*")])
 }
 
 /// Two GPUs, behind a server that serves a profile's names.
@@ -69,10 +39,7 @@ fn serve(profile: &str) -> Served {
 
 /// The rows of an expression, once there are as many.
 fn rows(prometheus: &Prometheus, expression: &str, count: usize) -> Vec<Row> {
-    wait::until(expression, LIMIT, || {
-        let rows = prometheus.query(expression)?;
-        if rows.len() == count { Ok(rows) } else { Err(format!("{rows:?}")) }
-    })
+    dashboards::rows(prometheus, expression, |rows| rows.len() == count)
 }
 
 /// How many rows an expression has for two GPUs.
@@ -82,7 +49,7 @@ fn count(expression: &str) -> usize {
 
 #[test]
 fn every_expression_of_the_dcgm_dashboard_has_rows() {
-    let Some(folder) = dashboards() else { return };
+    let Some(folder) = dashboards::folder() else { return };
     let expressions = expressions(&folder.join("dcgm-exporter.json"));
     assert!(expressions.len() >= 8, "{expressions:?}");
     let served = serve("dcgm");
@@ -102,7 +69,7 @@ fn every_expression_of_the_dcgm_dashboard_has_rows() {
 
 #[test]
 fn every_gpu_panel_of_the_triton_dashboard_has_rows() {
-    let Some(folder) = dashboards() else { return };
+    let Some(folder) = dashboards::folder() else { return };
     let mut expressions = expressions(&folder.join("triton-k8s-onprem.json"));
     expressions.retain(|expression| expression.contains("nv_gpu_") || expression.contains("nv_energy_"));
     assert!(expressions.len() >= 4, "{expressions:?}");

@@ -51,6 +51,7 @@
 
 mod bounds;
 mod builder;
+mod host;
 mod label;
 mod label_set;
 mod metric;
@@ -63,6 +64,7 @@ mod series;
 mod step_recorder;
 
 pub use builder::ServingMetricsBuilder;
+pub use host::HostCollector;
 pub use label::{
     BlockState, CacheTier, EngineState, ErrorType, FinishReason, LoadPhase, LoraState, MemoryAccess, Phase,
     RejectReason, Stage, Status, TokenizerOperation, TransferDirection,

@@ -16,6 +16,7 @@
 //!
 //! The canonical names need no profile: they are what the registry has.
 
+use crate::host;
 use crate::label::{CacheTier, EngineState, FinishReason, MemoryAccess, Status};
 use crate::metric::Metric;
 use inferometer_prometheus::{Mapping, Profile};
@@ -25,7 +26,8 @@ use inferometer_prometheus::{Mapping, Profile};
 ///
 /// Of several engines the first comes first, since the endpoint picker reads one series of a family. Reasons to end that
 /// vLLM does not know are those that it would have given: a request that was turned away is in
-/// `vllm:admission_rejections_total` alone. `vllm:cache_config_info` and `vllm:lora_requests_info` have a model and an
+/// `vllm:admission_rejections_total` alone. `vllm:num_incoming_requests_total` is not the server's but that of a router
+/// before it, by which autoscalers know that a model is wanted. `vllm:cache_config_info` and `vllm:lora_requests_info` have a model and an
 /// engine besides vLLM's labels.
 pub fn vllm() -> Profile {
     profile("vllm", vllm_mappings())
@@ -56,6 +58,7 @@ pub fn vllm_mappings() -> Vec<Mapping> {
         ("vllm:kv_cache_usage_perc", Metric::KvCacheUsage),
     ];
     let counters = [
+        ("vllm:num_incoming_requests_total", Metric::RequestsStarted),
         ("vllm:num_preemptions_total", Metric::Preemptions),
         ("vllm:prompt_tokens_total", Metric::PromptTokens),
         ("vllm:generation_tokens_total", Metric::GenerationTokens),
@@ -165,6 +168,8 @@ pub fn otel_mappings() -> Vec<Mapping> {
 
 /// The names, units and labels of Triton: `nv_inference_queue_duration_us{model,version}`. The version is `1`.
 ///
+/// What it says of the machine (`nv_cpu_utilization`) is there with a [`HostCollector`](crate::HostCollector).
+///
 /// Triton tells the time of its parts as counters of microseconds. The time for input is that of the prompt, and the time
 /// for inference that from the first output token on.
 pub fn triton() -> Profile {
@@ -204,9 +209,15 @@ pub fn triton_mappings() -> Vec<Mapping> {
             .scale(MILLISECONDS),
         family(Metric::ModelLoad, "nv_model_load_duration_secs").drop_label("phase"),
     ];
+    let host = [
+        (host::CPU_UTILIZATION, "nv_cpu_utilization"),
+        (host::MEMORY_USED, "nv_cpu_memory_used_bytes"),
+        (host::MEMORY_TOTAL, "nv_cpu_memory_total_bytes"),
+    ];
     mappings
         .into_iter()
         .map(|mapping| mapping.rename_label("model_name", "model").add_label("version", "1").drop_label("engine"))
+        .chain(host.into_iter().map(|(source, name)| Mapping::family(source, name)))
         .collect()
 }
 

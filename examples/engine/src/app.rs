@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use inferometer::{ProcessCollector, Registry};
 use inferometer_prometheus::Exporter;
-use inferometer_serving::{EngineState, LoadPhase, ServingMetrics};
+use inferometer_serving::{EngineState, HostCollector, LoadPhase, ServingMetrics};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -54,6 +54,9 @@ async fn serve(args: &Args, machine: Machine, loaded: Loaded, loading: Duration)
     Registry::global()
         .register_collector("process", ProcessCollector::new())
         .context("cannot register the process's metrics")?;
+    Registry::global()
+        .register_collector("host", HostCollector::new())
+        .context("cannot register the machine's metrics")?;
     let gpu = gpu::watch(args.gpu)?;
     let serving = ServingMetrics::builder(&info.name).register().context("cannot register the engine's metrics")?;
     serving.set_model_load(LoadPhase::Weights, loading);

@@ -35,6 +35,14 @@ pub(super) fn live_prometheus(workspace: &Workspace, log: &mut Log) -> Result<Ou
     run(workspace, log, &["prometheus"])
 }
 
+/// Dashboards that others made, on a Prometheus that scrapes the engine under the names of others.
+pub(super) fn serving_dashboards(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
+    if let Tool::Missing(advice) = install::from_debian("prometheus", log)? {
+        return Ok(Outcome::Skipped(advice));
+    }
+    run(workspace, log, &["serving_dashboards"])
+}
+
 /// The alerts and dashboards that the command line writes: read by the programs they are for, and run.
 pub(super) fn monitoring(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     for package in ["prometheus", "prometheus-alertmanager"] {

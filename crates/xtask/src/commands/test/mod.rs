@@ -57,6 +57,7 @@ const STAGES: &[(&str, When, Run)] = &[
     ("tests of the engine", When::Full, end_to_end::engine_tests),
     ("end to end", When::Full, end_to_end::engine_over_http),
     ("live Prometheus", When::Full, end_to_end::live_prometheus),
+    ("serving dashboards", When::Full, end_to_end::serving_dashboards),
     ("monitoring", When::Full, end_to_end::monitoring),
     ("lints of all", When::Full, library::lints_of_all),
     ("tests of the benches", When::Full, library::bench_tests),
