@@ -1,7 +1,8 @@
 //! The stages of the library crates and of the benches.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use std::process::Command;
+use std::thread;
 
 use super::counted;
 use crate::commands::{bench, fuzz};
@@ -183,21 +184,37 @@ pub(super) fn thread_sanitizer(workspace: &Workspace, log: &mut Log) -> Result<O
     })
 }
 
-/// Each target for a short while; `cargo xtask fuzz` does it for long.
-pub(super) fn fuzzing(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
-    const SECONDS: u64 = 15;
+/// Each target for a short while, two at a time since each has one thread; `cargo xtask fuzz` does it for long.
+pub(super) fn fuzzing(workspace: &Workspace, _: &mut Log) -> Result<Outcome> {
+    const SECONDS: u64 = 30;
     if !install::has("c++") {
         return Ok(Outcome::Skipped("the fuzzer is C++, and there is no compiler for it".to_owned()));
     }
-    let mut runs = Vec::new();
-    for target in fuzz::TARGETS {
-        let output = log.run(&mut fuzz::command(workspace, target, SECONDS)?)?;
-        let units = output.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-        let units: u64 = units.and_then(|units| units.trim().parse().ok()).unwrap_or(0);
-        ensure!(units > 1_000, "the target `{target}` ran {units} times only");
-        runs.push(format!("{target} {units}"));
-    }
+    install::cargo_fuzz(workspace)?;
+    let (first, second) = fuzz::TARGETS.split_at(fuzz::TARGETS.len() / 2);
+    let runs = |targets: &'static [&'static str]| -> Result<Vec<String>> {
+        targets.iter().map(|target| fuzz_run(workspace, target, SECONDS)).collect()
+    };
+    let (first, second) = thread::scope(|scope| {
+        let second = scope.spawn(|| runs(second));
+        (runs(first), second.join())
+    });
+    let second = second.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let runs = [first?, second?].concat();
     Ok(Outcome::Passed(format!("{SECONDS} s each without a finding; inputs: {}", runs.join(", "))))
+}
+
+/// Runs a target, and says how many inputs it had.
+fn fuzz_run(workspace: &Workspace, target: &str, seconds: u64) -> Result<String> {
+    let mut log = Log::create(workspace.target(format!("xtask/fuzzing-{target}.log")))?;
+    let output = match log.run(&mut fuzz::command(workspace, target, seconds)?) {
+        Ok(output) => output,
+        Err(error) => bail!("{error:#}\n{}", log.failure()),
+    };
+    let units = output.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    let units: u64 = units.and_then(|units| units.trim().parse().ok()).unwrap_or(0);
+    ensure!(units > 1_000, "the target `{target}` ran {units} times only");
+    Ok(format!("{target} {units}"))
 }
 
 /// As the figures are built.
