@@ -98,6 +98,11 @@ impl Engine {
         })
     }
 
+    /// Where its metrics are, as a Prometheus has it: host and port.
+    pub fn target(&self) -> &str {
+        self.metrics.trim_start_matches("http://").trim_end_matches("/metrics")
+    }
+
     /// What it has written to its standard error so far.
     pub fn messages(&self) -> String {
         fs::read_to_string(self.directory.path().join("messages")).unwrap_or_default()

@@ -7,6 +7,7 @@ pub mod client;
 pub mod dashboards;
 pub mod engine;
 pub mod exposition;
+pub mod load;
 pub mod monitoring;
 pub mod open_metrics;
 pub mod prometheus;

@@ -3,41 +3,25 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use inferometer_e2e::client::Client;
+use inferometer_e2e::dashboards;
 use inferometer_e2e::engine::Engine;
+use inferometer_e2e::load::StopOnDrop;
 use inferometer_e2e::prometheus::{Prometheus, Row};
-use inferometer_e2e::wait;
-
-/// How long a query may stay without the answer that is waited for: some scrapes, on a busy machine.
-const LIMIT: Duration = Duration::from_secs(90);
 
 /// What the engine does not do: it has no second place for keys and values.
 const EMPTY: &str = "inference_kv_transfer_seconds";
 
-/// Stops the load also when an assertion fails.
-struct StopOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
 /// The rows of an expression, once there are some and all of them pass.
 fn rows(prometheus: &Prometheus, expression: &str, good: impl Fn(f64) -> bool) -> Vec<Row> {
-    wait::until(expression, LIMIT, || {
-        let rows = prometheus.query(expression)?;
-        if !rows.is_empty() && rows.iter().all(|row| good(row.value)) { Ok(rows) } else { Err(format!("{rows:?}")) }
-    })
+    dashboards::rows(prometheus, expression, |rows| !rows.is_empty() && rows.iter().all(|row| good(row.value)))
 }
 
 #[test]
 fn a_live_prometheus_scrapes_the_engine_and_answers_queries() {
     let Some(engine) = Engine::start(&["--max-running", "4"]) else { return };
-    let target = engine.metrics.trim_start_matches("http://").trim_end_matches("/metrics");
-    let Some(mut prometheus) = Prometheus::start(target) else { return };
+    let Some(mut prometheus) = Prometheus::start(engine.target()) else { return };
 
     rows(&prometheus, "up{job=\"engine\"}", |up| up == 1.0);
     // Zeroes before the first request, so that the first one has a rate.

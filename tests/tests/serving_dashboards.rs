@@ -1,12 +1,13 @@
 //! What others ask of vLLM and of Triton, on a live Prometheus that scrapes the example engine under their names.
 #![cfg(target_os = "linux")]
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::thread;
 
 use inferometer_e2e::client::Client;
 use inferometer_e2e::dashboards::{expressions, folder, rows};
 use inferometer_e2e::engine::Engine;
+use inferometer_e2e::load::StopOnDrop;
 use inferometer_e2e::prometheus::{Prometheus, Row};
 
 /// Rows, and numbers in them.
@@ -17,25 +18,20 @@ fn has_numbers(rows: &[Row]) -> bool {
 /// Runs `check` on a Prometheus that scrapes the engine under this profile's names while it answers requests.
 fn with_engine(profile: &str, check: impl FnOnce(&Prometheus)) {
     let Some(engine) = Engine::start(&["--gpu", "fake", "--profile", profile]) else { return };
-    let address = engine.metrics.trim_start_matches("http://").split('/').next().unwrap_or_default();
-    let Some(prometheus) = Prometheus::start(address) else { return };
+    let Some(prometheus) = Prometheus::start(engine.target()) else { return };
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         for (prompt, tokens) in [("Once upon a time", 8), ("The capital of France is", 3)] {
             let (done, api) = (&done, &engine.api);
             scope.spawn(move || {
                 let client = Client::new();
-                while !done.load(Relaxed) {
+                while !done.load(Acquire) {
                     client.complete(api, prompt, tokens).expect("a completion");
                 }
             });
         }
-        // The threads end whatever the check does.
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&prometheus)));
-        done.store(true, Relaxed);
-        if let Err(panic) = outcome {
-            std::panic::resume_unwind(panic);
-        }
+        let _stop = StopOnDrop(&done);
+        check(&prometheus);
     });
 }
 

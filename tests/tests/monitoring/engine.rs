@@ -1,11 +1,12 @@
 //! The rules on the example engine, which serves a real model.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::Duration;
 
 use inferometer_e2e::client::Client;
 use inferometer_e2e::engine::Engine;
+use inferometer_e2e::load::StopOnDrop;
 use inferometer_e2e::monitoring::Stack;
 use inferometer_e2e::wait;
 use serde_json::json;
@@ -35,8 +36,7 @@ fn high_latency_of_the_engine_fires_and_ends() {
     let options = ["--slo", "e2e=2s", "--interval", "15s", "--time-scale", "15"];
     let Some(engine) = Engine::start(&["--gpu", "fake"]) else { return };
     let Some(stack) = Stack::start(&options) else { return };
-    let address = engine.metrics.trim_start_matches("http://").split('/').next().unwrap_or_default();
-    stack.scrape(&[address]);
+    stack.scrape(&[engine.target()]);
     let set_delay = |millis: u64| {
         let answer = Client::new().post(&format!("{}/delay", engine.api), &json!(millis)).expect("an answer");
         assert!((200..300).contains(&answer.status), "{}", answer.body);
@@ -45,11 +45,11 @@ fn high_latency_of_the_engine_fires_and_ends() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let client = Client::new();
-            while !done.load(Relaxed) {
+            while !done.load(Acquire) {
                 client.complete(&engine.api, "Once upon a time", 4).expect("a completion");
             }
         });
-        let _stop = Finally(&done);
+        let _stop = StopOnDrop(&done);
 
         // Rows, but for what the engine does not have.
         let expressions = stack.rendered.expressions("4s");
@@ -81,13 +81,4 @@ fn high_latency_of_the_engine_fires_and_ends() {
         set_delay(0);
         stack.webhook.wait_for("HighInferenceLatency", "resolved", LIMIT);
     });
-}
-
-/// Ends the load whatever happens: a scope waits for its threads.
-struct Finally<'a>(&'a AtomicBool);
-
-impl Drop for Finally<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Relaxed);
-    }
 }
