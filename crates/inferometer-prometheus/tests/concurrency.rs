@@ -10,6 +10,15 @@ use std::thread;
 use std::time::Duration;
 use support::{Family, family, histograms, read, value};
 
+/// Tells the other threads of a scope to end, also where an assertion fails: the scope would wait for them for ever.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 #[test]
 fn concurrent_scrapes_under_heavy_recording_are_consistent_and_never_go_back() {
     const SCRAPES: usize = 60;
@@ -21,6 +30,7 @@ fn concurrent_scrapes_under_heavy_recording_are_consistent_and_never_go_back() {
     let done = AtomicBool::new(false);
     let recorded: u64 = thread::scope(|scope| {
         let (histogram, counter, done, exporter) = (&histogram, &counter, &done, &exporter);
+        let end = SetOnDrop(done);
         let recorders: Vec<_> = (0..2)
             .map(|_| {
                 scope.spawn(move || {
@@ -52,7 +62,7 @@ fn concurrent_scrapes_under_heavy_recording_are_consistent_and_never_go_back() {
         for scraper in scrapers {
             scraper.join().unwrap();
         }
-        done.store(true, Relaxed);
+        drop(end);
         recorders.into_iter().map(|recorder| recorder.join().unwrap()).sum()
     });
     let families = read(&exporter);
@@ -63,9 +73,11 @@ fn concurrent_scrapes_under_heavy_recording_are_consistent_and_never_go_back() {
 #[test]
 fn scrapes_beside_series_that_come_and_go_are_well_formed() {
     let registry = Registry::new();
+    registry.set_prefix("a_").unwrap();
     let exporter = Exporter::builder().registry(registry.clone()).build().unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _end = SetOnDrop(&done);
         scope.spawn(|| {
             for round in 0_u64.. {
                 if done.load(Relaxed) {
@@ -92,7 +104,6 @@ fn scrapes_beside_series_that_come_and_go_are_well_formed() {
             // All of one scrape is of one moment of the directory.
             assert!(prefixes(&read(&exporter)) <= 1);
         }
-        done.store(true, Relaxed);
     });
     assert_eq!(registry.set_prefix("last_"), Ok(()));
     assert!(read(&exporter).iter().all(|family| family.name.starts_with("last_")));

@@ -347,16 +347,18 @@ impl Registry {
     }
 
     /// Changes whenever a family, a description or the scope does.
-    pub(crate) fn generation(&self) -> u64 {
-        self.inner.shared.generation.load(Acquire)
-    }
-
     pub(crate) fn families(&self) -> Arc<Vec<Arc<Family>>> {
         Arc::clone(&Held::aside(&self.inner.directory).list)
     }
 
-    pub(crate) fn scope(&self) -> Arc<Scope> {
-        Arc::clone(&Held::aside(&self.inner.directory).scope)
+    /// The generation, the families and what all have in common, all of one moment: else an encoder that keeps the texts
+    /// of a generation would put a name from before a change beside one from after it.
+    pub(crate) fn moment(&self) -> (u64, Arc<Vec<Arc<Family>>>, Arc<Scope>) {
+        let directory = Held::aside(&self.inner.directory);
+        // Descriptions change without the directory's lock. Should one change now, what is newer than the generation says
+        // is looked at again next time; the other way round, what is older than it says would be taken for good.
+        let generation = self.inner.shared.generation.load(Acquire);
+        (generation, Arc::clone(&directory.list), Arc::clone(&directory.scope))
     }
 
     pub(crate) fn collectors(&self) -> Arc<Vec<Arc<Poller>>> {

@@ -350,9 +350,6 @@ impl Registry {
     /// values are without series.
     pub fn visit(&self, visitor: &mut dyn Visitor) {
         let reader = self.reader();
-        // The generation first: should something change meanwhile, what is newer than the generation says is looked at
-        // again next time. The other way round, what is older than it says would be taken for good.
-        let generation = self.generation();
         let collectors = self.collectors();
         let (mut _turn, mut polls) = (None, Polls::default());
         if !collectors.is_empty() && !Polls::are_under_way_here() {
@@ -366,7 +363,7 @@ impl Registry {
             probe::begin(draw());
         }
         scratch.calls = self.retired_calls();
-        let (families, scope) = (self.families(), self.scope());
+        let (generation, families, scope) = self.moment();
         for family in families.iter() {
             family.sweep();
             let description = family.description.get();
