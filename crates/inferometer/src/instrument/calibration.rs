@@ -16,8 +16,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64 as Time, Ordering::Relaxed};
 use std::time::Duration;
 
-/// How often each cost is measured the first time; the best one counts.
-const BATCHES: u32 = 8;
+/// How many times as often each cost is measured the first time.
+const BATCHES: u32 = 3;
+/// How often each cost is measured; the median counts.
+const BATCHES_EACH: u32 = 7;
+/// One section in so many is timed of those that are timed often.
+const OFTEN: u32 = 3;
+/// How many calls a batch has.
+const CALLS: u32 = 96;
 /// It is not measured again sooner than after this.
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -27,9 +33,10 @@ struct Instruments {
     /// Several of both, as records to one and the same cell wait for each other.
     counters: Vec<Counter>,
     observed: Vec<Histogram>,
-    /// A section that is hardly ever timed, and one that always is.
-    rarely: Histogram,
-    always: Histogram,
+    /// Sections that are hardly ever timed, and one that is timed so often that its samples can be measured, and so seldom
+    /// that the processor does not foresee them.
+    rarely: Vec<Histogram>,
+    often: Histogram,
 }
 
 /// When it was measured last, in ticks.
@@ -63,8 +70,8 @@ pub(crate) fn refresh() {
 impl Instruments {
     fn new() -> Result<Self, RegisterError> {
         let registry = Registry::new();
-        let histogram = |name, sampling| {
-            let histogram: Histogram = registry.histogram(name, &[])?;
+        let histogram = |name: String, sampling| {
+            let histogram: Histogram = registry.histogram(&name, &[])?;
             histogram.set_sampling(sampling);
             Ok(histogram)
         };
@@ -73,42 +80,48 @@ impl Instruments {
             observed: (0..4)
                 .map(|i| registry.histogram(&format!("observe_{i}_seconds"), &[]))
                 .collect::<Result<_, _>>()?,
-            rarely: histogram("rarely_seconds", Sampling::EveryN(Sampling::MAX_N))?,
-            always: histogram("always_seconds", Sampling::Always)?,
+            rarely: (0..4)
+                .map(|i| histogram(format!("rarely_{i}_seconds"), Sampling::EveryN(Sampling::MAX_N)))
+                .collect::<Result<_, _>>()?,
+            often: histogram("often_seconds".to_owned(), Sampling::EveryN(OFTEN))?,
         })
     }
 }
 
-/// Measures so many batches of each kind of record, and takes the costs from the best.
+/// Measures so many batches of each kind of record, and takes the costs from them.
 fn measure(batches: u32) {
     // Where there is no room, what is known must do.
     let Ok(instruments) = Instruments::new() else { return };
-    let Instruments { counters, observed, rarely, always } = black_box(&instruments);
+    let Instruments { counters, observed, rarely, often } = black_box(&instruments);
     // The budget of this thread has nothing to do with it.
     sampling::aside(|| {
-        let add = |_| counters.iter().for_each(|counter| counter.increment(1));
-        costs::ADD.follow(cost_of(batches, 500, add) / counters.len() as f32);
+        // One after the other, as in a program: a loop would cost as much again.
+        if let [a, b, c, d, e, f, g, h] = counters.as_slice() {
+            let add = |_| {
+                a.increment(1);
+                b.increment(1);
+                c.increment(1);
+                d.increment(1);
+                e.increment(1);
+                f.increment(1);
+                g.increment(1);
+                h.increment(1);
+            };
+            costs::ADD.hot().follow(added_by(batches, add) / counters.len() as f32);
+        }
         let observe = |i| observed.iter().for_each(|histogram| histogram.record_nanos(black_box(u64::from(i) << 8)));
-        costs::OBSERVE.follow(cost_of(batches, 500, observe) / observed.len() as f32);
-        let event = cost_of(batches, 2_000, |_| _ = rarely.start().stop());
-        costs::EVENT.follow(event);
-        let before = booked(always);
-        let whole = cost_of(batches, 200, |_| _ = always.start().stop()) - event;
-        let after = booked(always);
-        let samples = after.0.saturating_sub(before.0);
-        if samples > 0 {
-            costs::follow_sample(whole, after.1.saturating_sub(before.1) as f32 / 1e3 / samples as f32);
+        costs::OBSERVE.hot().follow(added_by(batches, observe) / observed.len() as f32);
+        let count = |_| rarely.iter().for_each(|histogram| _ = histogram.start().stop());
+        let sampled = &costs::SAMPLED;
+        let event = sampled.event.hot();
+        event.follow(added_by(batches, count) / rarely.len() as f32);
+        let (from_outside, unseen) = samples(often, batches * CALLS);
+        // None where another thread records to shared cells.
+        if !unseen.is_empty() {
+            sampled.sample.follow(median(from_outside) - event.get());
+            sampled.besides.follow(median(unseen) - event.get());
         }
     });
-}
-
-/// How many samples were taken with a histogram, and what they have cost in picoseconds.
-fn booked(histogram: &Histogram) -> (u64, u64) {
-    let timing = histogram.known_series().and_then(|series| series.timing());
-    timing.map_or((0, 0), |timing| {
-        let totals = timing.totals(0);
-        (totals.samples, totals.cost_picos)
-    })
 }
 
 /// A grid and cells that nobody reads.
@@ -149,15 +162,70 @@ pub(super) fn histogram<T: Observation>() -> Option<(&'static Grid, Cells)> {
     Some((&rehearsal.grid, Cells::Own(rehearsal.cells.as_ptr(), 0)))
 }
 
-/// Nanoseconds a call, in the best of some batches.
-fn cost_of(batches: u32, calls: u32, mut call: impl FnMut(u32)) -> f32 {
-    let mut batch = || {
+/// By how many nanoseconds a call makes a piece of work longer: the median of some batches with it and without it, in
+/// turns.
+///
+/// Records that follow each other without a pause would be the wrong thing to measure: they wait for each other, while
+/// the processor does much of a single one beside the work around it.
+fn added_by(batches: u32, mut call: impl FnMut(u32)) -> f32 {
+    let mut batch = |records: bool| {
         let start = clock::now();
-        (0..calls).for_each(&mut call);
-        clock::nanos(clock::ticks_between(start, clock::now())) as f32 / calls as f32
+        for at in 0..CALLS {
+            work();
+            if black_box(records) {
+                call(at);
+            }
+        }
+        clock::nanos(clock::ticks_between(start, clock::now())) as f32 / CALLS as f32
     };
-    batch(); // into the caches
-    (0..batches).map(|_| batch()).fold(f32::INFINITY, f32::min)
+    batch(true); // into the caches
+    median(
+        (0..BATCHES_EACH * batches)
+            .map(|_| {
+                let without = batch(false);
+                batch(true) - without
+            })
+            .collect(),
+    )
+}
+
+/// What the samples among so many sections cost that measure themselves, as seen from outside; and how much of that they
+/// do not see. With what counting costs.
+fn samples(histogram: &Histogram, sections: u32) -> (Vec<f32>, Vec<f32>) {
+    let known = costs::SAMPLED.besides.get();
+    let section = |_| {
+        work();
+        let mut times = [0; 5];
+        let own = sampling::own_account(|| {
+            times[0] = clock::now();
+            let timer = histogram.start();
+            times[1] = clock::now();
+            work();
+            times[2] = clock::now();
+            timer.stop();
+            times[3] = clock::now();
+            times[4] = clock::now();
+        })?;
+        let nanos = |from: usize| clock::nanos(clock::ticks_between(times[from], times[from + 1])) as f32;
+        // Each of these contains a reading of the clock, and the last one nothing else.
+        let cost = nanos(0) + nanos(2) - 2.0 * nanos(3);
+        Some((cost, cost - (own - known)))
+    };
+    (0..sections).filter_map(section).unzip()
+}
+
+/// Of at least one number.
+fn median(mut of: Vec<f32>) -> f32 {
+    of.sort_by(f32::total_cmp);
+    of[of.len() / 2]
+}
+
+/// Some hundred nanoseconds of what programs do: reads memory and compares. It is a function of the standard library that
+/// is compiled already, so that it takes no longer where nothing is optimised, and a record is not lost in it. And one
+/// that leaves the processor room, as programs do: beside a copy of memory records would cost twice as much.
+fn work() {
+    static BYTES: [u8; 1_024] = [0; 1_024];
+    black_box(black_box(&BYTES).contains(&1));
 }
 
 #[cfg(test)]
@@ -168,7 +236,8 @@ mod tests {
     fn costs_are_measured_once_and_are_plausible() {
         ensure();
         ensure();
-        let hot = [costs::ADD.hot(), costs::OBSERVE.hot(), costs::EVENT.hot(), costs::SAMPLE.hot()];
+        let sampled = &costs::SAMPLED;
+        let hot = [costs::ADD.hot(), costs::OBSERVE.hot(), sampled.event.hot(), &sampled.sample].map(costs::Hot::get);
         // Without optimisation they are some ten times as much.
         assert!(hot.iter().all(|nanos| (0.05..2_000.0).contains(nanos)), "{hot:?}");
         assert!(hot[3] > hot[2], "{hot:?}");

@@ -133,7 +133,7 @@ impl Drop for Owner {
 }
 
 /// Gives up a count that a handle owned.
-#[inline(never)]
+#[inline]
 pub(super) fn release(series: *const Series) {
     // SAFETY: validity: the count came from `Arc::into_raw` and is given up once. Aliasing: an `Arc` is shared.
     drop(unsafe { Arc::from_raw(series) });

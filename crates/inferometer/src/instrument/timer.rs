@@ -61,11 +61,12 @@ struct Sample {
     /// The cells of the sampling.
     cells: Slot,
     weight: u32,
-    /// For a sample that measures its own cost, what that was up to the start of the section, in ticks.
-    lead: Option<u64>,
+    /// Whether it measures its own cost.
+    is_measured: bool,
 }
 
-/// A [`Sample`] in one register: the cells, the weight, and the lead in units of 16 ticks.
+/// A [`Sample`] in one register: the cells, the weight, and in units of 16 ticks what it has cost up to the start of the
+/// section, if it measures that.
 #[derive(Clone, Copy, Debug)]
 struct Packed(u64);
 
@@ -73,9 +74,10 @@ const LEAD_BITS: u32 = 12;
 const WEIGHT_BITS: u32 = 20;
 
 impl Sample {
-    fn pack(self) -> Packed {
+    #[inline(always)]
+    fn pack(self, lead: u64) -> Packed {
         const MOST: u64 = (1 << LEAD_BITS) - 2;
-        let lead = self.lead.map_or(0, |ticks| (ticks / 16).min(MOST) + 1);
+        let lead = if self.is_measured { (lead / 16).min(MOST) + 1 } else { 0 };
         Packed(u64::from(self.cells.bits()) << 32 | u64::from(self.weight) << LEAD_BITS | lead)
     }
 }
@@ -83,13 +85,37 @@ impl Sample {
 impl Packed {
     const NONE: Packed = Packed(0);
 
-    fn unpack(self) -> Sample {
+    /// The cells of the sampling.
+    fn cells(self) -> Slot {
+        Slot::from_bits((self.0 >> 32) as u32)
+    }
+
+    fn weight(self) -> u32 {
+        (self.0 >> LEAD_BITS) as u32 & ((1 << WEIGHT_BITS) - 1)
+    }
+
+    /// What it has cost up to the start of the section, in ticks.
+    fn lead(self) -> Option<u64> {
         let lead = self.0 & ((1 << LEAD_BITS) - 1);
-        Sample {
-            cells: Slot::from_bits((self.0 >> 32) as u32),
-            weight: (self.0 >> LEAD_BITS) as u32 & ((1 << WEIGHT_BITS) - 1),
-            lead: lead.checked_sub(1).map(|lead| lead * 16),
-        }
+        lead.checked_sub(1).map(|lead| lead * 16)
+    }
+
+    /// Records an observation, and books what the sample has cost: from `since` on if it measures that.
+    #[inline(always)]
+    fn record<T: Observation>(self, timing: &Timing, value: T, since: u64) {
+        let Some(cells) = storage::touch(self.cells()) else { return };
+        let end = || {
+            // What samples cost is booked below, so that none of it is a call.
+            let n = u64::from(self.weight());
+            if let Some(cells) = storage::touch(timing.observed_at(self.cells())) {
+                add_in::<T>(&timing.grid, cells, value.key(), n, n);
+            }
+            cells.add(SAMPLES, 1);
+            // As late as it can be, so that it sees all of that.
+            self.lead().map(|lead| costs::SAMPLED.whole(lead + clock::ticks_between(since, clock::now())))
+        };
+        let cost = sampling::charge(end, &costs::SAMPLED.terms());
+        cells.add(COST, (cost * 1e3) as u64);
     }
 }
 
@@ -140,7 +166,9 @@ impl<T: Timed> Histogram<T> {
         let chunk = storage::chunk(slot);
         // One branch for all that is rare.
         if chunk.is_null() || count(chunk, slot) {
-            let Begun { timing, start } = self.begin(slot, chunk, true);
+            // Here, so that a sample sees how the code of its beginning is fetched.
+            let entered = clock::now();
+            let Begun { timing, start } = self.begin(slot, chunk, entered, true);
             if !timing.is_null() {
                 (timer.timing, timer.start) = (timing, start);
                 (timer.sample, timer.owned) = (DRAWN.get(), OWNED.get());
@@ -186,7 +214,7 @@ impl<T: Observation> Histogram<T> {
         let chunk = storage::chunk(slot);
         if chunk.is_null() || count(chunk, slot) {
             // The histogram outlives the call, so nothing needs to be kept.
-            let Begun { timing, start } = self.begin(slot, chunk, false);
+            let Begun { timing, start } = self.begin(slot, chunk, clock::now(), false);
             if !timing.is_null() {
                 let sample = DRAWN.get();
                 end_with::<T>(timing, start, sample, value());
@@ -211,26 +239,19 @@ impl<T: Observation> Histogram<T> {
     ///
     /// All of a sample's start is in this one function: passing what it finds through memory would cost a tenth of it.
     #[inline(never)]
-    fn begin(&self, slot: Slot, chunk: *const AtomicU64, outlives: bool) -> Begun {
-        let random = sampling::draw();
-        // Before anything that may be cold is touched.
-        let entered = random.is_multiple_of(MEASURED).then(clock::now);
-        let drawn = if chunk.is_null() { self.drawn_first(random) } else { self.take(chunk, slot, random) };
+    fn begin(&self, slot: Slot, chunk: *const AtomicU64, entered: u64, outlives: bool) -> Begun {
+        let drawn = if chunk.is_null() { self.drawn_first(entered) } else { self.take(chunk, slot, entered) };
         let Some((timing, sample)) = drawn else { return Begun { timing: ptr::null(), start: 0 } };
-        DRAWN.set(sample.pack());
         OWNED.set(if outlives { self.counted() } else { ptr::null() });
-        let start = sample.start();
-        if let Some(entered) = entered {
-            let lead = Some(clock::ticks_between(entered, start));
-            DRAWN.set(Sample { lead, ..sample }.pack());
-        }
+        let start = clock::now();
+        DRAWN.set(sample.pack(clock::ticks_between(entered, start)));
         Begun { timing, start }
     }
 
     /// For a histogram that was not timed before, and a thread that did not time anything near it.
     #[cold]
     #[inline(never)]
-    fn drawn_first(&self, random: u64) -> Option<(&Timing, Sample)> {
+    fn drawn_first(&self, entered: u64) -> Option<(&Timing, Sample)> {
         let Some(slot) = self.begin_timing() else {
             storage::drop_record();
             return None;
@@ -239,24 +260,26 @@ impl<T: Observation> Histogram<T> {
             Cells::Own(chunk, _) => {
                 calibration::ensure();
                 let is_drawn = Cell::new(false);
-                measured(&costs::EVENT, (chunk, slot), calibration::chunk(), |(chunk, slot)| {
+                measured(&costs::SAMPLED.event, (chunk, slot), calibration::chunk(), |(chunk, slot)| {
                     is_drawn.set(count(chunk, slot));
                 });
-                if is_drawn.get() { self.take(chunk, slot, random) } else { None }
+                if is_drawn.get() { self.take(chunk, slot, entered) } else { None }
             }
             shared => {
                 // A thread that is ending, or an allocator: the shared cells have no countdown. All events are taken,
                 // which is right too.
                 shared.add(WORD, 1);
                 let timing = self.known_series()?.timing()?;
-                Some((timing, Sample { cells: slot, weight: 1, lead: None }))
+                Some((timing, Sample { cells: slot, weight: 1, is_measured: false }))
             }
         }
     }
 
-    /// The step that comes once for each sample: draws the next one, by the upper bits of `random`.
+    /// The step that comes once for each sample: draws the next one.
     #[inline(always)]
-    fn take(&self, chunk: *const AtomicU64, slot: Slot, random: u64) -> Option<(&Timing, Sample)> {
+    fn take(&self, chunk: *const AtomicU64, slot: Slot, entered: u64) -> Option<(&Timing, Sample)> {
+        let random = sampling::draw();
+        let mut is_measured = random.is_multiple_of(MEASURED);
         let timing: &Timing = self.known_series()?.timing()?;
         let cell = |at: usize| storage::cell(chunk, slot.offset() + at);
         let block = Block::from_bits(cell(BLOCK).load(order::CELL));
@@ -264,17 +287,19 @@ impl<T: Observation> Histogram<T> {
             Sampling::Always => 1,
             Sampling::EveryN(n) => n,
             Sampling::Budget(share) => {
-                let at = cell(LAST).load(order::CELL);
-                let ticks = at.saturating_sub(cell(BEFORE_LAST).load(order::CELL));
+                is_measured = true;
+                let last = cell(LAST).load(order::CELL);
+                let ticks = last.saturating_sub(cell(BEFORE_LAST).load(order::CELL));
                 let events = cell(LAST_GAP).load(order::CELL) as u32;
-                let seen = Seen { at, ticks, events, weight: block.weight() };
+                let seen = Seen { now: entered, ticks, events, weight: block.weight() };
                 let mut state = SeriesState::from_bits(cell(STATE).load(order::CELL));
-                let plan = sampling::plan(&mut state, seen, share as f32, &costs::terms());
+                let plan = sampling::plan(&mut state, seen, share as f32, &costs::SAMPLED.terms(), random);
                 cell(STATE).store(state.to_bits(), order::CELL);
                 if plan.infeasible {
                     timing.set_infeasible(slot);
                 }
-                cell(BEFORE_LAST).store(at, order::CELL);
+                cell(LAST).store(entered, order::CELL);
+                cell(BEFORE_LAST).store(last, order::CELL);
                 cell(LAST_GAP).store(u64::from(block.gap), order::CELL);
                 plan.weight
             }
@@ -282,7 +307,7 @@ impl<T: Observation> Histogram<T> {
         let (next, word) = block.next(cell(WORD).load(order::CELL), weight, random);
         cell(BLOCK).store(next.to_bits(), order::CELL);
         cell(WORD).store(word, order::CELL);
-        Some((timing, Sample { cells: slot, weight: block.weight(), lead: None }))
+        Some((timing, Sample { cells: slot, weight: block.weight(), is_measured }))
     }
 }
 
@@ -292,48 +317,16 @@ fn count(chunk: *const AtomicU64, slot: Slot) -> bool {
     block::count(storage::cell(chunk, slot.offset() + WORD))
 }
 
-impl Sample {
-    /// Reads the clock, and notes in the cells what it says.
-    #[inline(always)]
-    fn start(self) -> u64 {
-        let cells = storage::touch(self.cells);
-        let start = clock::now();
-        if let Some(cells) = cells {
-            cells.set_own(LAST, start);
-        }
-        start
-    }
-
-    /// Records an observation, and books what the sample has cost: from `since` on if it measures that.
-    #[inline(always)]
-    fn record<T: Observation>(self, timing: &Timing, value: T, since: u64) {
-        // What samples cost is booked below, so that none of it is a call.
-        let n = u64::from(self.weight);
-        if let Some(cells) = storage::touch(timing.observed_at(self.cells)) {
-            add_in::<T>(&timing.grid, cells, value.key(), n, n);
-        }
-        let Some(cells) = storage::touch(self.cells) else { return };
-        let terms = costs::terms();
-        let mut state = SeriesState::from_bits(cells.get(STATE));
-        let cost = state.cost(&terms);
-        cells.add(SAMPLES, 1);
-        cells.add(COST, (cost * 1e3) as u64);
-        sampling::charge(since, cost, &terms);
-        // Last, so that it sees all of that.
-        if let Some(lead) = self.lead {
-            let ticks = lead + clock::ticks_between(since, clock::now());
-            state.observe(costs::whole(ticks as f32 * terms.nanos_per_tick), &terms);
-            cells.set_own(STATE, state.to_bits());
-        }
-    }
-}
-
 impl<T: Timed> Timer<T> {
     /// Ends the section. Returns its time if it was one of those that are sampled.
     #[inline(always)]
     pub fn stop(self) -> Option<Duration> {
         let timer = ManuallyDrop::new(self);
-        if timer.timing.is_null() { None } else { Some(end::<T>(timer.timing, timer.start, timer.sample, timer.owned)) }
+        if timer.timing.is_null() {
+            None
+        } else {
+            Some(end::<T>(timer.timing, timer.start, timer.sample, timer.owned, clock::now()))
+        }
     }
 
     /// Ends the section without recording its time. It is counted in `<name>_events_total` all the same.
@@ -343,14 +336,14 @@ impl<T: Timed> Timer<T> {
     }
 }
 
+/// `now` is read by the caller: so the section does not contain how this code is fetched, and the sample sees it.
 #[inline(never)]
-fn end<T: Timed>(timing: *const Timing, start: u64, sample: Packed, owned: *const Series) -> Duration {
-    let now = clock::now();
+fn end<T: Timed>(timing: *const Timing, start: u64, sample: Packed, owned: *const Series, now: u64) -> Duration {
     let nanos = clock::nanos(clock::ticks_between(start, now));
     // SAFETY: validity: it is a part of a series, which is pinned or of which the timer owns a count. Aliasing: a timing
     // is shared.
     let timing = unsafe { &*timing };
-    sample.unpack().record(timing, T::from_nanos(nanos), now);
+    sample.record(timing, T::from_nanos(nanos), now);
     let_go(owned);
     Duration::from_nanos(nanos)
 }
@@ -360,7 +353,7 @@ fn end<T: Timed>(timing: *const Timing, start: u64, sample: Packed, owned: *cons
 fn end_with<T: Observation>(timing: *const Timing, start: u64, sample: Packed, value: T) {
     // SAFETY: validity: it is a part of the series of a histogram that outlives the call. Aliasing: a timing is shared.
     let timing = unsafe { &*timing };
-    sample.unpack().record(timing, value, start);
+    sample.record(timing, value, start);
 }
 
 /// Gives up the count of a series that a timer owns, if it owns one.
@@ -375,7 +368,7 @@ impl<T: Timed> Drop for Timer<T> {
     #[inline(always)]
     fn drop(&mut self) {
         if !self.timing.is_null() {
-            end::<T>(self.timing, self.start, self.sample, self.owned);
+            end::<T>(self.timing, self.start, self.sample, self.owned, clock::now());
         }
     }
 }

@@ -19,7 +19,7 @@
 use super::channel::Channel;
 use super::measure::{Block, Order, Spent};
 use super::{Loops, Steps};
-use crate::sampling::{budget, set_budget};
+use crate::sampling::{costs::SAMPLED, set_budget};
 use std::fmt::Write;
 use std::hint::black_box;
 use std::num::NonZeroU32;
@@ -49,7 +49,7 @@ pub(super) fn run(loops: Loops, mut channel: Channel) {
                     black_box(Vec::<u8>::with_capacity(left_out)).leak();
                     open = Some((loops.swap_remove(at).set_up)());
                     // Now, because setting up may set it too.
-                    set_budget(f64::from(budget()) / f64::from(turns.get()));
+                    set_budget(f64::from(SAMPLED.budget()) / f64::from(turns.get()));
                     "ready".to_owned()
                 }
                 None => format!("error\tthere is no loop `{name}`, or it was opened before"),

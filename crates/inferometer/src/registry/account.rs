@@ -67,10 +67,9 @@ impl Calls {
             more
         };
         let picos = |calls: u64, nanos: f32| (calls as f64 * 1e3 * f64::from(nanos)) as u64;
-        let (add, observe, event) = (&costs::ADD, &costs::OBSERVE, &costs::EVENT);
-        let spent = picos(more(self.adds, &mut booked.adds), add.hot() + add.cold())
-            + picos(more(self.observations, &mut booked.observations), observe.hot() + observe.cold())
-            + picos(more(self.events, &mut booked.events), event.hot() + event.cold())
+        let spent = picos(more(self.adds, &mut booked.adds), costs::ADD.here())
+            + picos(more(self.observations, &mut booked.observations), costs::OBSERVE.here())
+            + picos(more(self.events, &mut booked.events), costs::SAMPLED.event.here())
             + more(self.sample_picos, &mut booked.sample_picos);
         SPENT.fetch_add(spent, Relaxed);
     }

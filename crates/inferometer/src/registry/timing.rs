@@ -99,6 +99,7 @@ impl Timing {
     }
 
     /// Notes that the budget is too small for a member's events, found by the thread that records them.
+    #[cold]
     pub(crate) fn set_infeasible(&self, slot: Slot) {
         self.infeasible[self.member_at(slot)].store(clock::monotonic_nanos().max(1), Relaxed);
     }

@@ -1,15 +1,20 @@
 //! How far apart samples must be so that timing takes its share of the time and no more.
 //!
-//! For each next block of a series: N = c1 / (b S - c0), where S is the time between two events as it was between the
-//! last two samples, c0 what an event costs that is not timed, c1 what a sample costs, and b the series' share. Then the
-//! block takes N S and costs N c0 + c1 = b N S. N is rounded up or down at random so that its mean is right (always up
-//! would waste half the budget between one and two).
+//! For each next block of a series: N = c1 / (b S), where S is the time between two events as it was between the last two
+//! samples, c1 what a sample costs, and b the series' share. Then the block takes N S, and the sample takes b of that. N is
+//! rounded up or down at random so that its mean is right (always up would waste half the budget between one and two).
+//!
+//! What it costs to count the events that are not timed, c0 each, comes on top; but where that is more than half of what
+//! the samples may take, these give way, until nothing is left for them: N = c1 / min(b S, 2 (b S - c0)). So all of timing
+//! costs 1.5 times the budget at most, as long as there is an N.
 //!
 //! - N grows by a factor of four at most, from one block to the next: a single short gap in a slow loop would otherwise
 //!   leave the series without samples for hours.
-//! - c1 is measured in place, because it is ten times as much where the caches are cold: one sample in four times itself.
-//! - b is what the thread's other series leave of the budget, and never less than an equal part. So those that need
-//!   less than that pass the rest on, and those that need more share it (max-min fairness).
+//! - c1 is measured in place, because it is up to a hundred times as much where the caches are cold: each sample times
+//!   itself. It is the mean over all the thread's samples, so series that share a budget equally have equally many samples.
+//! - b is an equal part of what is left of the budget by the series that need less than such a part, as they are timed
+//!   each time (max-min fairness). What the others happen to take at a moment does not matter: a series that reckons with
+//!   it gets more for as long as it likes, and the debt is all of theirs.
 //! - An account of what samples have cost corrects what all of this gets wrong. It saves up a few milliseconds' worth
 //!   at most, so that over 100 ms the budget holds.
 
@@ -31,6 +36,18 @@ const MOST_OWED: f32 = 100.0;
 const PERIOD: f32 = 100.0;
 /// By which factor blocks grow at most.
 const GROWTH: u32 = 4;
+/// Over how many samples that measured themselves the mean of their cost goes. Of fewer it would be so uncertain that the
+/// budget were exceeded: a block is as long as the cost is believed to be, and the mean of 1/x is more than 1 / the mean.
+const MEMORY: u32 = 63;
+/// With what weight the mean begins, at what samples cost with everything in the caches.
+const PRIOR: u32 = 8;
+/// After how many it is known well enough to say that a budget cannot be kept.
+const ENOUGH: u32 = 16;
+/// One that took more times the mean than this counts as this for the mean, so that what comes once in a while changes
+/// little of the plan. The account knows what it was.
+const MOST_TIMES: f32 = 8.0;
+/// One that took longer was interrupted, and says nothing; nanoseconds.
+const LONGEST: f32 = 100_000.0;
 const NANOS_PER_MS: f32 = 1e6;
 /// The longest block.
 pub(crate) const MAX_N: u32 = 4_096;
@@ -49,35 +66,48 @@ pub(crate) struct Terms {
 
 /// What a thread knows of all its timed series.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))] // one line of the caches
 pub(crate) struct ThreadState {
-    /// What is left of the budget up to `charged_at`, or overdrawn; nanoseconds.
+    /// What a sample costs on average, in nanoseconds, and how often that was measured, up to [`MEMORY`].
+    cost: f32,
+    measured: u32,
+    /// What the last one has cost that was measured; 0 for none.
+    latest: f32,
+    /// What the samples have cost that ended since `settled_at`.
+    spent: f32,
+    /// What was left of the budget then, or overdrawn; nanoseconds.
     balance: f32,
-    charged_at: u64,
+    settled_at: u64,
     period: u32,
     period_began: u64,
-    /// The shares of the time that series took which had a sample in this period; and of those that had one in the last
-    /// period only.
-    taken: [f32; 2],
-    /// How many they are.
-    series: [u32; 2],
+    /// Of the series that had a sample in this period, and of those that had one in the last period only.
+    series: [Sharers; 2],
+}
+
+/// Series that share a budget.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sharers {
+    count: u32,
+    /// Of these, how many have less than they want.
+    wanting: u32,
+    /// The share of the time that the others take, all together.
+    content: f32,
 }
 
 /// What a thread knows of one series. In one word: see [`SeriesState::from_bits`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct SeriesState {
-    /// What a sample costs, in nanoseconds; 0 when it was never measured.
-    cost: f32,
-    /// The share of the time that the series takes. Kept in half the bits: see [`SeriesState::to_bits`].
-    taken: f32,
-    /// The last period in which it had a sample, modulo 2^16. Periods are counted from 1.
-    period: u16,
+    /// The share of the time that the series takes with all its events timed; infinite where it may not take so much.
+    wants: f32,
+    /// The last period in which it had a sample. Periods are counted from 1.
+    period: u32,
 }
 
-/// What was seen between the last two samples.
+/// What was seen of a series.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    /// When the last one was taken, and how long before that the one before it.
-    pub(crate) at: u64,
+    pub(crate) now: u64,
+    /// How long before the last sample the one before it was taken.
     pub(crate) ticks: u64,
     /// How many events that was; 0 when there were no two samples yet.
     pub(crate) events: u32,
@@ -96,46 +126,73 @@ pub(crate) struct Plan {
 impl SeriesState {
     /// Zeros are the state before the first sample.
     pub(crate) fn from_bits(bits: u64) -> Self {
-        SeriesState {
-            cost: f32::from_bits((bits >> 32) as u32),
-            // The upper half of a float is a float with fewer digits.
-            taken: f32::from_bits((bits as u32) & 0xffff_0000),
-            period: bits as u16,
-        }
+        SeriesState { wants: f32::from_bits((bits >> 32) as u32), period: bits as u32 }
     }
 
     pub(crate) fn to_bits(self) -> u64 {
-        u64::from(self.cost.to_bits()) << 32 | u64::from(self.taken.to_bits() & 0xffff_0000) | u64::from(self.period)
-    }
-
-    /// What a sample costs, in nanoseconds.
-    pub(crate) fn cost(self, terms: &Terms) -> f32 {
-        if self.cost > 0.0 { self.cost } else { terms.sample_cost }
-    }
-
-    /// Takes in what a sample was seen to cost: a running mean over about sixteen. One that was interrupted counts as
-    /// eight times the mean at most.
-    pub(crate) fn observe(&mut self, cost: f32, terms: &Terms) {
-        let mean = self.cost(terms);
-        self.cost = (mean + (cost.min(8.0 * mean) - mean) / 16.0).max(1.0);
+        u64::from(self.wants.to_bits()) << 32 | u64::from(self.period)
     }
 }
 
 impl ThreadState {
     pub(crate) const fn new() -> Self {
-        ThreadState { balance: 0.0, charged_at: 0, period: 0, period_began: 0, taken: [0.0; 2], series: [0; 2] }
+        const NONE: Sharers = Sharers { count: 0, wanting: 0, content: 0.0 };
+        ThreadState {
+            cost: 0.0,
+            measured: 0,
+            latest: 0.0,
+            spent: 0.0,
+            balance: 0.0,
+            settled_at: 0,
+            period: 0,
+            period_began: 0,
+            series: [NONE; 2],
+        }
     }
 
-    /// Books what a sample has cost.
-    pub(crate) fn charge(&mut self, now: u64, cost: f32, terms: &Terms) {
+    /// What a sample costs on this thread, in nanoseconds.
+    pub(crate) fn cost(&self, terms: &Terms) -> f32 {
+        if self.measured > 0 { self.cost } else { terms.sample_cost }
+    }
+
+    /// What the last sample has cost that was measured.
+    pub(crate) fn latest(&self) -> Option<f32> {
+        Some(self.latest).filter(|&latest| latest > 0.0)
+    }
+
+    pub(crate) fn forget_latest(&mut self) {
+        self.latest = 0.0;
+    }
+
+    /// Books what a sample has cost, by its own account if it has one, and returns that.
+    #[inline(always)]
+    pub(crate) fn charge(&mut self, seen: Option<f32>, terms: &Terms) -> f32 {
+        let mean = self.cost(terms);
+        let cost = match seen {
+            Some(seen) if seen < LONGEST => {
+                self.latest = seen;
+                self.measured = (self.measured + 1).min(MEMORY);
+                let steady = seen.clamp(1.0, MOST_TIMES * mean);
+                self.cost = mean + (steady - mean) / (self.measured + PRIOR) as f32;
+                seen
+            }
+            _ => mean,
+        };
+        self.spent += cost;
+        cost
+    }
+
+    /// Brings the balance up to now. What a sample costs is spent first and earned in the block that follows.
+    fn settle(&mut self, now: u64, terms: &Terms) {
         let ms = terms.budget * NANOS_PER_MS;
-        let earned = now.saturating_sub(self.charged_at) as f32 * terms.nanos_per_tick * terms.budget;
-        let saved = if self.charged_at == 0 { 0.0 } else { (self.balance + earned).min(MOST_SAVED * ms) };
-        self.balance = (saved - cost).max(-MOST_OWED * ms);
-        self.charged_at = now;
+        let passed = if self.settled_at == 0 { 0 } else { now.saturating_sub(self.settled_at) };
+        let earned = passed as i64 as f32 * terms.nanos_per_tick * terms.budget;
+        self.balance = (self.balance - self.spent + earned).clamp(-MOST_OWED * ms, MOST_SAVED * ms);
+        (self.spent, self.settled_at) = (0.0, now);
     }
 
     /// Chooses the next block of a series whose share is at most `share`. `random` is a draw.
+    #[inline(always)]
     pub(crate) fn plan(
         &mut self,
         series: &mut SeriesState,
@@ -144,46 +201,59 @@ impl ThreadState {
         terms: &Terms,
         random: u64,
     ) -> Plan {
+        self.settle(seen.now, terms);
         if seen.events == 0 {
             return Plan { weight: 1, infeasible: false };
         }
-        let spacing = (seen.ticks as f32 * terms.nanos_per_tick / seen.events as f32).max(f32::MIN_POSITIVE);
-        let cost = series.cost(terms);
-        let granted = self.granted(series, seen.at, share, terms);
-        let for_samples = granted * spacing - terms.event_cost;
-        let ideal = if for_samples > 0.0 { cost / for_samples } else { f32::INFINITY };
-        let fraction = (random >> 40) as f32 / (1 << 24) as f32;
+        let spacing = (seen.ticks as i64 as f32 * terms.nanos_per_tick / seen.events as f32).max(f32::MIN_POSITIVE);
+        let cost = self.cost(terms);
+        let wants = (cost / spacing).min(share);
+        let part = self.part(series, seen.now, wants, terms).min(share);
+        let events_for = |share: f32| {
+            let all = share * spacing;
+            let for_samples = all.min(2.0 * (all - terms.event_cost));
+            if for_samples > 0.0 { cost / for_samples } else { f32::INFINITY }
+        };
+        let ideal = events_for(self.corrected(part, terms));
+        // The upper bits choose the place in the block.
+        let fraction = (random & 0xff_ffff) as i32 as f32 / (1 << 24) as f32;
         // A float becomes the nearest integer there is, infinity too.
         let rounded = ((ideal + fraction) as u32).max(1);
         let weight = rounded.min(GROWTH.saturating_mul(seen.weight)).min(MAX_N);
-        let sampling = cost / (weight as f32 * spacing);
-        let taken = (sampling + terms.event_cost / spacing).min(granted.max(sampling));
-        self.enter(series, taken);
-        // Not after a single short gap.
-        Plan { weight, infeasible: weight == MAX_N && ideal > MAX_N as f32 }
+        // Not after a single short gap, not by a few costs that may be odd, and not while a debt is paid back.
+        let needed = events_for(part);
+        let is_sure = seen.weight == MAX_N && (self.measured >= ENOUGH || needed.is_infinite());
+        Plan { weight, infeasible: is_sure && needed > MAX_N as f32 }
     }
 
-    /// The share of the time that a series may take now.
-    fn granted(&mut self, series: &SeriesState, now: u64, share: f32, terms: &Terms) -> f32 {
+    /// The share of the time that a series may take now, which wants so much; and notes whether that is enough.
+    fn part(&mut self, series: &mut SeriesState, now: u64, wants: f32, terms: &Terms) -> f32 {
         self.turn_over(now, terms);
         self.leave(series);
-        let others = self.taken[0] + self.taken[1];
-        let equal = terms.budget / (self.series[0] + self.series[1] + 1) as f32;
-        let granted = (terms.budget - others).max(equal).min(share);
+        let [now, before] = self.series;
+        let left = terms.budget - now.content - before.content;
+        let equal = terms.budget / (now.count + before.count + 1) as f32;
+        // Those that are content may be so with more than an equal part until they are planned anew.
+        let part = (left / (now.wanting + before.wanting + 1) as f32).max(equal);
+        self.enter(series, if wants <= part { wants } else { f32::INFINITY });
+        part
+    }
+
+    /// A share, as the account of the thread allows.
+    fn corrected(&self, share: f32, terms: &Terms) -> f32 {
         let ms = terms.budget * NANOS_PER_MS;
         let correction = (self.balance / (PAY_BACK * ms)).clamp(-MOST_HELD_BACK, 1.0);
         let correction = if correction > 0.0 { correction * (MOST_EXTRA * PAY_BACK / MOST_SAVED) } else { correction };
         // Without a budget the correction is not a number.
-        if terms.budget > 0.0 { granted * (TARGET + correction) } else { 0.0 }
+        if terms.budget > 0.0 { share * (TARGET + correction) } else { 0.0 }
     }
 
     /// Begins a new period when it is time: what was seen in the last period only is forgotten.
     fn turn_over(&mut self, now: u64, terms: &Terms) {
-        let over = now.saturating_sub(self.period_began) as f32 * terms.nanos_per_tick;
+        let over = now.saturating_sub(self.period_began) as i64 as f32 * terms.nanos_per_tick;
         if over >= PERIOD * NANOS_PER_MS {
             let forget_all = over >= 2.0 * PERIOD * NANOS_PER_MS;
-            self.taken = [0.0, if forget_all { 0.0 } else { self.taken[0] }];
-            self.series = [0, if forget_all { 0 } else { self.series[0] }];
+            self.series = [Sharers::default(), if forget_all { Sharers::default() } else { self.series[0] }];
             // Two on, so that a series of the last period is not taken for one of the period before this.
             self.period += 1 + u32::from(forget_all);
             self.period_began = now;
@@ -192,28 +262,36 @@ impl ThreadState {
 
     /// Takes a series out of the sums.
     fn leave(&mut self, series: &SeriesState) {
-        let (now, before) = (self.period as u16, self.period.wrapping_sub(1) as u16);
         let place = match series.period {
             0 => return,
-            period if period == now => 0,
-            period if period == before => 1,
+            period if period == self.period => 0,
+            period if period.wrapping_add(1) == self.period => 1,
             _ => return,
         };
-        self.taken[place] = (self.taken[place] - series.taken).max(0.0);
-        self.series[place] = self.series[place].saturating_sub(1);
+        let sharers = &mut self.series[place];
+        sharers.count = sharers.count.saturating_sub(1);
+        if series.wants.is_finite() {
+            sharers.content = (sharers.content - series.wants).max(0.0);
+        } else {
+            sharers.wanting = sharers.wanting.saturating_sub(1);
+        }
     }
 
-    fn enter(&mut self, series: &mut SeriesState, taken: f32) {
-        // As it is kept, so that what is subtracted later is what was added.
-        series.taken = f32::from_bits(taken.to_bits() & 0xffff_0000);
-        series.period = self.period as u16;
-        self.taken[0] += series.taken;
-        self.series[0] += 1;
+    fn enter(&mut self, series: &mut SeriesState, wants: f32) {
+        (series.wants, series.period) = (wants, self.period);
+        let sharers = &mut self.series[0];
+        sharers.count += 1;
+        if series.wants.is_finite() {
+            sharers.content += series.wants;
+        } else {
+            sharers.wanting += 1;
+        }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
+    use super::super::SplitMix64;
     use super::super::block::{Block, EVENT, is_drawn};
     use super::*;
 
@@ -226,14 +304,16 @@ mod tests {
         state: SeriesState,
         infeasible: bool,
         seen: Seen,
+        last: u64,
         share: f32,
         samples_taken: u64,
     }
 
     impl Series {
         fn new() -> Self {
-            let seen = Seen { at: 0, ticks: 0, events: 0, weight: 1 };
+            let seen = Seen { now: 0, ticks: 0, events: 0, weight: 1 };
             Series {
+                last: 0,
                 word: 0,
                 block: Block::default(),
                 state: SeriesState::default(),
@@ -245,15 +325,17 @@ mod tests {
         }
     }
 
-    /// A thread whose samples cost `cost` nanoseconds.
+    /// A thread whose samples cost `cost` nanoseconds, each or on average.
     struct Thread {
         now: u64,
         state: ThreadState,
         terms: Terms,
         cost: f32,
-        random: u64,
-        /// When each sample was, in order.
-        spent: Vec<u64>,
+        /// Whether one in five costs three times that, and the others half of it.
+        differing: bool,
+        random: SplitMix64,
+        /// When each sample was, in order, and what it cost.
+        spent: Vec<(u64, f64)>,
     }
 
     impl Thread {
@@ -263,7 +345,8 @@ mod tests {
                 state: ThreadState::new(),
                 terms: Terms { budget, ..TERMS },
                 cost,
-                random: 1,
+                differing: false,
+                random: SplitMix64(1),
                 spent: Vec::new(),
             }
         }
@@ -273,37 +356,41 @@ mod tests {
             if !is_drawn(series.word) {
                 return;
             }
-            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            series.seen.weight = series.block.weight();
-            let plan = self.state.plan(&mut series.state, series.seen, series.share, &self.terms, self.random);
+            let random = self.random.draw();
+            (series.seen.weight, series.seen.now) = (series.block.weight(), self.now);
+            let plan = self.state.plan(&mut series.state, series.seen, series.share, &self.terms, random);
             series.infeasible = plan.infeasible;
-            let (next, word) = series.block.next(series.word, plan.weight, self.random.rotate_left(17));
-            series.seen.ticks = if series.seen.at == 0 { 0 } else { self.now - series.seen.at };
-            series.seen.at = self.now;
+            let (next, word) = series.block.next(series.word, plan.weight, random.rotate_left(17));
+            series.seen.ticks = if series.last == 0 { 0 } else { self.now - series.last };
+            series.last = self.now;
             series.seen.events = series.block.gap;
             (series.block, series.word) = (next, word);
             series.samples_taken += 1;
-            series.state.observe(self.cost, &self.terms);
-            self.now += self.cost as u64;
-            self.spent.push(self.now);
-            let cost = series.state.cost(&self.terms);
-            self.state.charge(self.now, cost, &self.terms);
+            let factor = match (self.differing, self.random.draw() % 5) {
+                (false, _) => 1.0,
+                (true, 0) => 3.0,
+                (true, _) => 0.5,
+            };
+            self.state.charge(Some(factor * self.cost), &self.terms);
+            self.now += (factor * self.cost) as u64;
+            self.spent.push((self.now, f64::from(factor * self.cost)));
         }
 
         /// The largest share of a window of 100 ms that samples took, after the first.
         fn worst_window(&self) -> f64 {
-            let mut worst = 0_usize;
-            let mut from = 0;
-            let begin = self.spent.first().copied().unwrap_or(0) + 100_000_000;
-            for (to, &at) in self.spent.iter().enumerate() {
-                while self.spent[from] + 100_000_000 < at {
+            let (mut worst, mut sum, mut from) = (0.0_f64, 0.0, 0);
+            let begin = self.spent.first().map_or(0, |first| first.0) + 100_000_000;
+            for &(at, cost) in &self.spent {
+                sum += cost;
+                while self.spent[from].0 + 100_000_000 < at {
+                    sum -= self.spent[from].1;
                     from += 1;
                 }
                 if at >= begin {
-                    worst = worst.max(to + 1 - from);
+                    worst = worst.max(sum / 1e8);
                 }
             }
-            worst as f64 * f64::from(self.cost) / 1e8
+            worst
         }
     }
 
@@ -336,14 +423,23 @@ mod tests {
 
     #[test]
     fn twenty_series_share_the_budget_and_none_starves() {
-        let mut thread = Thread::new(0.001, 60.0);
+        share_among_twenty(false);
+    }
+
+    #[test]
+    fn twenty_series_whose_samples_cost_now_less_now_more_share_the_budget_too() {
+        share_among_twenty(true);
+    }
+
+    fn share_among_twenty(differing: bool) {
+        let mut thread = Thread { differing, ..Thread::new(0.001, 60.0) };
         let mut series: Vec<Series> = (0..20).map(|_| Series::new()).collect();
         let end = thread.now + 2_000_000_000;
         while thread.now < end {
             thread.now += 100_000;
             series.iter_mut().for_each(|series| thread.event(series));
         }
-        assert!(thread.worst_window() <= 0.001, "{}", thread.worst_window());
+        assert!(differing || thread.worst_window() <= 0.001, "{}", thread.worst_window());
         let each = 2e9 * (0.001 / 20.0 - 1.5 / 100_000.0) / 60.0;
         for series in &series {
             assert!(series.samples_taken as f64 >= 0.9 * each, "{} of {each}", series.samples_taken);
@@ -387,16 +483,16 @@ mod tests {
         let (_, series) = steady(0.001, 60.0, 1_000, 1_000);
         assert!(series.infeasible);
         assert_eq!(series.block.weight(), MAX_N);
-        let (_, series) = steady(0.0, 60.0, 100_000, 1_000);
+        let (_, series) = steady(0.0, 60.0, 100_000, 3_000);
         assert!(series.infeasible);
     }
 
     #[test]
     fn a_state_survives_its_word() {
-        let mut state = SeriesState::default();
-        assert_eq!(SeriesState::from_bits(0), state);
-        state.observe(120.0, &TERMS);
-        (state.taken, state.period) = (0.5, 7);
-        assert_eq!(SeriesState::from_bits(state.to_bits()), state);
+        assert_eq!(SeriesState::from_bits(0), SeriesState::default());
+        for wants in [0.5, f32::INFINITY] {
+            let state = SeriesState { wants, period: 7 };
+            assert_eq!(SeriesState::from_bits(state.to_bits()), state);
+        }
     }
 }

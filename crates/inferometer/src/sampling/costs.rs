@@ -7,55 +7,77 @@ use super::budget::Terms;
 use crate::clock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// A cost, and what it is taken for until it is measured.
+/// What something costs with everything in the caches.
 #[derive(Debug)]
-pub(crate) struct Cost {
-    hot: AtomicU32,
+pub(crate) struct Hot {
+    nanos: AtomicU32,
     /// Whether that was measured.
     is_known: AtomicBool,
+}
+
+/// What a record costs.
+#[derive(Debug)]
+pub(crate) struct Cost {
+    hot: Hot,
+    wait: Wait,
     /// How often a record has measured itself, and by how much it took longer, on average. In one word.
     cold: AtomicU64,
 }
 
-/// A record that measures itself waits until its memory has arrived; others do not, and the processor meanwhile goes on
-/// with what follows. On the other hand it has the thread's table in the cache already. What remains of the wait is this
-/// much, by comparison with loops that were timed with and without their records: see `docs/overhead.md`.
-const OVERLAP: f32 = 0.8;
-
-/// By so much a record that measures itself seems to take longer although its memory is near; nanoseconds.
-const NOISE: f32 = 1.0;
+/// What a record that waits for its memory says of one that does not. Records do not wait: the processor goes on with what
+/// follows, also with further records. On the other hand there is what the waiting one has in the caches already, as a
+/// histogram's bounds. By comparison with loops that were timed with and without their records: see `docs/overhead.md`.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    /// So many nanoseconds of the wait are hidden altogether ...
+    hidden: f32,
+    /// ... and each one more costs this.
+    remains: f32,
+}
 
 /// The mean goes over so many of the last ones.
 const MEMORY: u32 = 64;
 
 /// One that took more times the mean than this was interrupted, and counts as this.
-const MOST_TIMES: f32 = 8.0;
+const MOST_TIMES: f32 = 4.0;
 
 /// What the mean is taken for at least then: memory may be near now and far later.
 const LEAST: f32 = 10.0;
 
-impl Cost {
+impl Hot {
+    /// It is taken for this until it is measured.
     const fn usually(nanos: f32) -> Self {
-        Cost { hot: AtomicU32::new(nanos.to_bits()), is_known: AtomicBool::new(false), cold: AtomicU64::new(0) }
+        Hot { nanos: AtomicU32::new(nanos.to_bits()), is_known: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn get(&self) -> f32 {
+        f32::from_bits(self.nanos.load(Relaxed))
+    }
+
+    /// Takes in what was measured, bit by bit, for it is a difference of two times, and a processor changes its speed.
+    /// What cannot be is cut to what can.
+    pub(crate) fn follow(&self, nanos: f32) {
+        let (nanos, known) = (nanos.clamp(0.05, 10_000.0), self.get());
+        let first = !self.is_known.swap(true, Relaxed);
+        let hot = if first { nanos } else { known + (nanos - known) / 8.0 };
+        self.nanos.store(hot.to_bits(), Relaxed);
+    }
+}
+
+impl Cost {
+    const fn usually(nanos: f32, wait: Wait) -> Self {
+        Cost { hot: Hot::usually(nanos), wait, cold: AtomicU64::new(0) }
     }
 
     /// With everything in the caches.
-    pub(crate) fn hot(&self) -> f32 {
-        f32::from_bits(self.hot.load(Relaxed))
+    pub(crate) fn hot(&self) -> &Hot {
+        &self.hot
     }
 
-    /// How much more it is where it is made.
-    pub(crate) fn cold(&self) -> f32 {
-        OVERLAP * (f32::from_bits(self.cold.load(Relaxed) as u32) - NOISE).max(0.0)
-    }
-
-    /// Takes in what was measured with everything in the caches: at once if it is less than was known, for what disturbs
-    /// only adds to it; else bit by bit, for a processor may become slower. What cannot be is cut to what can.
-    pub(crate) fn follow(&self, nanos: f32) {
-        let (nanos, known) = (nanos.clamp(0.05, 10_000.0), self.hot());
-        let first = !self.is_known.swap(true, Relaxed);
-        let hot = if first || nanos < known { nanos } else { known + (nanos - known) / 8.0 };
-        self.hot.store(hot.to_bits(), Relaxed);
+    /// Where it is made.
+    pub(crate) fn here(&self) -> f32 {
+        let cold = f32::from_bits(self.cold.load(Relaxed) as u32);
+        self.hot.get() + self.wait.remains * (cold - self.wait.hidden).max(0.0)
     }
 
     /// Takes in by how much a record that measured itself took longer than in the caches.
@@ -72,41 +94,56 @@ impl Cost {
     }
 }
 
+const ONE_CELL: Wait = Wait { hidden: 8.0, remains: 0.35 };
+
 /// An add to one cell: a counter, an up-down counter.
-pub(crate) static ADD: Cost = Cost::usually(0.7);
+pub(crate) static ADD: Cost = Cost::usually(0.7, ONE_CELL);
 /// A record to a histogram.
-pub(crate) static OBSERVE: Cost = Cost::usually(3.0);
-/// An event that is not timed.
-pub(crate) static EVENT: Cost = Cost::usually(1.5);
-/// A section that is timed, less what it would cost not to be.
-pub(crate) static SAMPLE: Cost = Cost::usually(80.0);
-
-/// What a sample sees of its own cost, with everything in the caches: not how it is called, nor what it does after its
-/// last look at the clock.
-static SEEN: Cost = Cost::usually(70.0);
-
-/// How much more a sample costs for each nanosecond that it sees of cold memory: it cannot see how its own first
-/// instructions are fetched. By comparison with samples that were timed from outside: see `docs/overhead.md`.
-const UNSEEN: f32 = 1.2;
-
-/// What a sample costs that has seen this of itself.
-pub(crate) fn whole(seen: f32) -> f32 {
-    (SAMPLE.hot() + (seen - SEEN.hot()) * UNSEEN).max(1.0)
+pub(crate) static OBSERVE: Cost = Cost::usually(3.0, Wait { hidden: 0.0, remains: 1.5 });
+/// What a sample asks for. On a line of its own: where the caches are cold, each line is a wait.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Sampled {
+    budget: AtomicU32,
+    /// A section that is timed, less what it would cost not to be.
+    pub(crate) sample: Hot,
+    /// What a sample does not see of itself: how it is called, and what it does after its last look at the clock.
+    pub(crate) besides: Hot,
+    /// An event that is not timed.
+    pub(crate) event: Cost,
 }
 
-/// Takes in what a sample costs with everything in the caches, and what was booked for it by [`whole`], on average.
-pub(crate) fn follow_sample(whole: f32, booked: f32) {
-    let seen = SEEN.hot() + (booked - SAMPLE.hot()) / UNSEEN;
-    SEEN.follow(seen);
-    SAMPLE.follow(whole);
-}
+pub(crate) static SAMPLED: Sampled = Sampled {
+    budget: AtomicU32::new((super::DEFAULT_BUDGET as f32).to_bits()),
+    sample: Hot::usually(100.0),
+    besides: Hot::usually(40.0),
+    event: Cost::usually(1.5, ONE_CELL),
+};
 
-/// What the budget reckons with now.
-pub(crate) fn terms() -> Terms {
-    Terms {
-        budget: super::budget(),
-        nanos_per_tick: clock::nanos_per_tick(),
-        event_cost: EVENT.hot(),
-        sample_cost: SAMPLE.hot(),
+impl Sampled {
+    pub(crate) fn set_budget(&self, share: f32) {
+        self.budget.store(share.to_bits(), Relaxed);
+    }
+
+    #[cfg(feature = "overhead")]
+    pub(crate) fn budget(&self) -> f32 {
+        f32::from_bits(self.budget.load(Relaxed))
+    }
+
+    /// What the budget reckons with now.
+    #[inline(always)]
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            budget: f32::from_bits(self.budget.load(Relaxed)),
+            nanos_per_tick: clock::nanos_per_tick(),
+            event_cost: self.event.hot.get(),
+            sample_cost: self.sample.get(),
+        }
+    }
+
+    /// What a sample costs that has seen so many ticks of itself.
+    #[inline(always)]
+    pub(crate) fn whole(&self, ticks: u64) -> f32 {
+        ticks as f32 * clock::nanos_per_tick() + self.besides.get()
     }
 }

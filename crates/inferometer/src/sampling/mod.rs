@@ -36,10 +36,9 @@ pub(crate) use random::SplitMix64;
 #[cfg(not(loom))]
 pub(crate) use random::draw;
 #[cfg(not(loom))]
-pub(crate) use thread::{aside, charge, plan};
+pub(crate) use thread::{aside, charge, own_account, plan};
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Which of the sections that a histogram times are really timed. The others are only counted.
 ///
@@ -114,8 +113,6 @@ impl fmt::Display for Sampling {
 /// The share of each thread's time that timing may take, until [`set_budget`] says otherwise.
 pub const DEFAULT_BUDGET: f64 = 0.001;
 
-static BUDGET: AtomicU32 = AtomicU32::new((DEFAULT_BUDGET as f32).to_bits());
-
 /// Sets the share of each recording thread's time that all its timed sections together may take: 0.001, a thousandth,
 /// unless set otherwise. It holds from the next block of each series on.
 ///
@@ -125,13 +122,9 @@ static BUDGET: AtomicU32 = AtomicU32::new((DEFAULT_BUDGET as f32).to_bits());
 /// `inferometer_budget_infeasible` names the series.
 ///
 /// A share that is negative or not a number is taken for zero, one above 1 for 1.
+#[cfg(not(loom))]
 pub fn set_budget(share: f64) {
-    BUDGET.store(valid_share(share).to_bits(), Relaxed);
-}
-
-/// What [`set_budget`] has set.
-pub(crate) fn budget() -> f32 {
-    f32::from_bits(BUDGET.load(Relaxed))
+    costs::SAMPLED.set_budget(valid_share(share));
 }
 
 fn valid_share(share: f64) -> f32 {

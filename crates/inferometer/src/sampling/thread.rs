@@ -9,17 +9,27 @@ thread_local! {
 }
 
 /// See [`ThreadState::plan`].
-pub(crate) fn plan(series: &mut SeriesState, seen: Seen, share: f32, terms: &Terms) -> Plan {
-    let random = super::draw();
+#[inline(always)]
+pub(crate) fn plan(series: &mut SeriesState, seen: Seen, share: f32, terms: &Terms, random: u64) -> Plan {
     change(|state| state.plan(series, seen, share, terms, random))
 }
 
-/// See [`ThreadState::charge`].
-pub(crate) fn charge(now: u64, cost: f32, terms: &Terms) {
-    change(|state| state.charge(now, cost, terms));
+/// Runs the end of a sample, which says what the sample has seen of its cost, and books that: see
+/// [`ThreadState::charge`]. The state is fetched before, so that the sample sees that too.
+#[inline(always)]
+pub(crate) fn charge(end: impl FnOnce() -> Option<f32>, terms: &Terms) -> f32 {
+    change(|state| state.charge(end(), terms))
+}
+
+/// Does a section, and returns what its sample cost by its own account, if there was one that measured itself.
+pub(crate) fn own_account(section: impl FnOnce()) -> Option<f32> {
+    change(ThreadState::forget_latest);
+    section();
+    STATE.get().latest()
 }
 
 /// Looks for the state once, which may be a call, and writes only what changes.
+#[inline(always)]
 fn change<R>(how: impl FnOnce(&mut ThreadState) -> R) -> R {
     STATE.with(|cell| {
         let mut state = cell.get();

@@ -85,19 +85,6 @@ impl Cells {
         }
     }
 
-    /// The value of one of the cells.
-    pub(crate) fn get(self, at: usize) -> u64 {
-        let (Cells::Own(chunk, base) | Cells::Shared(chunk, base)) = self;
-        cell(chunk, base + at).load(order::CELL)
-    }
-
-    /// Sets a cell that only this thread writes; does nothing to shared ones.
-    pub(crate) fn set_own(self, at: usize, value: u64) {
-        if let Cells::Own(chunk, base) = self {
-            cell(chunk, base + at).store(value, order::CELL);
-        }
-    }
-
     pub(crate) fn add_f64(self, at: usize, x: f64) {
         match self {
             Cells::Own(chunk, base) => add_own_f64(cell(chunk, base + at), x),
