@@ -18,7 +18,7 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::time::Duration;
 
-/// One sample in this many measures what it costs.
+/// Outside of a budget, one sample in this many measures what it costs.
 const MEASURED: u64 = 4;
 
 /// What the time of a section can be recorded as: a [`Duration`], or seconds as an `f64`.
@@ -66,18 +66,20 @@ struct Sample {
 }
 
 /// A [`Sample`] in one register: the cells, the weight, and in units of 16 ticks what it has cost up to the start of the
-/// section, if it measures that.
+/// section, if it measures that. A start that took longer than fits, some 50 us, was interrupted, or is the first one of the
+/// process: it says nothing of what samples cost.
 #[derive(Clone, Copy, Debug)]
 struct Packed(u64);
 
-const LEAD_BITS: u32 = 12;
-const WEIGHT_BITS: u32 = 20;
+const LEAD_BITS: u32 = 13;
+const WEIGHT_BITS: u32 = 19;
 
 impl Sample {
     #[inline(always)]
     fn pack(self, lead: u64) -> Packed {
-        const MOST: u64 = (1 << LEAD_BITS) - 2;
-        let lead = if self.is_measured { (lead / 16).min(MOST) + 1 } else { 0 };
+        const MOST: u64 = (1 << LEAD_BITS) - 1;
+        let lead = lead / 16 + 1;
+        let lead = if self.is_measured && lead <= MOST { lead } else { 0 };
         Packed(u64::from(self.cells.bits()) << 32 | u64::from(self.weight) << LEAD_BITS | lead)
     }
 }
@@ -97,7 +99,8 @@ impl Packed {
     /// What it has cost up to the start of the section, in ticks.
     fn lead(self) -> Option<u64> {
         let lead = self.0 & ((1 << LEAD_BITS) - 1);
-        lead.checked_sub(1).map(|lead| lead * 16)
+        // As much as was cut off on average.
+        lead.checked_sub(1).map(|lead| lead * 16 + 8)
     }
 
     /// Records an observation, and books what the sample has cost: from `since` on if it measures that.
@@ -287,6 +290,7 @@ impl<T: Observation> Histogram<T> {
             Sampling::Always => 1,
             Sampling::EveryN(n) => n,
             Sampling::Budget(share) => {
+                // What it cost is planned with; the others only need it for the account.
                 is_measured = true;
                 let last = cell(LAST).load(order::CELL);
                 let ticks = last.saturating_sub(cell(BEFORE_LAST).load(order::CELL));
