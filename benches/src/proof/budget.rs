@@ -5,7 +5,6 @@
 
 use super::curve::duration;
 use super::{Length, Measured, Section, until_good};
-use crate::timing::quantile;
 use crate::workload::Weights;
 use inferometer::{DEFAULT_BUDGET, Histogram, Registry, Sampling, set_budget};
 use std::fmt::Write as _;
