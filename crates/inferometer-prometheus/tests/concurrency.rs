@@ -11,9 +11,9 @@ use std::time::Duration;
 use support::{Family, family, histograms, read, value};
 
 /// Tells the other threads of a scope to end, also where an assertion fails: the scope would wait for them for ever.
-struct SetOnDrop<'a>(&'a AtomicBool);
+struct StopOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for SetOnDrop<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Relaxed);
     }
@@ -30,7 +30,7 @@ fn concurrent_scrapes_under_heavy_recording_are_consistent_and_never_go_back() {
     let done = AtomicBool::new(false);
     let recorded: u64 = thread::scope(|scope| {
         let (histogram, counter, done, exporter) = (&histogram, &counter, &done, &exporter);
-        let end = SetOnDrop(done);
+        let end = StopOnDrop(done);
         let recorders: Vec<_> = (0..2)
             .map(|_| {
                 scope.spawn(move || {
@@ -77,7 +77,7 @@ fn scrapes_beside_series_that_come_and_go_are_well_formed() {
     let exporter = Exporter::builder().registry(registry.clone()).build().unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        let _end = SetOnDrop(&done);
+        let _end = StopOnDrop(&done);
         scope.spawn(|| {
             for round in 0_u64.. {
                 if done.load(Relaxed) {

@@ -159,9 +159,10 @@ pub(crate) fn start() {
     if STATE.source.load(Relaxed) != UNKNOWN {
         return;
     }
-    let clock = COUNTER_CLOCK.get_or_init(quanta::Clock::new);
-    if kernel_trusts_counter() && reads_counter(clock) {
-        STATE.scale.store(clock.delta_as_nanos(0, 1 << SCALE_BITS), Relaxed);
+    // Only made where it can be of use: it is calibrated then.
+    let clock = || COUNTER_CLOCK.get_or_init(quanta::Clock::new);
+    if kernel_trusts_counter() && reads_counter(clock()) {
+        STATE.scale.store(clock().delta_as_nanos(0, 1 << SCALE_BITS), Relaxed);
         STATE.source.store(COUNTER, Release);
     } else {
         STATE.source.store(MONOTONIC, Release);

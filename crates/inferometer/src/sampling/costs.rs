@@ -100,6 +100,7 @@ const ONE_CELL: Wait = Wait { hidden: 8.0, remains: 0.35 };
 pub(crate) static ADD: Cost = Cost::usually(0.7, ONE_CELL);
 /// A record to a histogram.
 pub(crate) static OBSERVE: Cost = Cost::usually(3.0, Wait { hidden: 0.0, remains: 1.5 });
+
 /// What a sample asks for. On a line of its own: where the caches are cold, each line is a wait.
 #[derive(Debug)]
 #[repr(align(64))]
