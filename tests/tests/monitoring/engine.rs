@@ -33,7 +33,8 @@ const WITHOUT: [&str; 11] = [
 
 #[test]
 fn high_latency_of_the_engine_fires_and_ends() {
-    let options = ["--slo", "e2e=2s", "--interval", "15s", "--time-scale", "15"];
+    // A busy machine needs 130 ms for a token of this model, and is well all the same.
+    let options = ["--slo", "e2e=2s,itl=500ms", "--interval", "15s", "--time-scale", "15"];
     let Some(engine) = Engine::start(&["--gpu", "fake"]) else { return };
     let Some(stack) = Stack::start(&options) else { return };
     stack.scrape(&[engine.target()]);
@@ -70,9 +71,7 @@ fn high_latency_of_the_engine_fires_and_ends() {
             found => Err(format!("without rows: {found:#?}")),
         });
 
-        // Whether tokens come as fast as they should is up to the machine: a busy one needs 130 ms for a token of this model.
-        let is_wrong = |name: &String| !name.ends_with("BudgetBurn");
-        let fired: Vec<_> = stack.alerts("firing").expect("an answer").into_iter().filter(is_wrong).collect();
+        let fired = stack.alerts("firing").expect("an answer");
         assert!(fired.is_empty(), "on an engine that is well: {fired:?}");
         set_delay(800);
         wait::until("HighInferenceLatency to be pending", LIMIT, || {
