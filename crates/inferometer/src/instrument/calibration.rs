@@ -42,7 +42,7 @@ struct Instruments {
 /// When it was measured last, in ticks.
 static MEASURED: Time = Time::new(0);
 
-/// Measures the costs, once in the process; takes less than a millisecond. Whoever comes meanwhile goes on with what is
+/// Measures the costs, once in the process; takes some three milliseconds. Whoever comes meanwhile goes on with what is
 /// usual. Not to be called in a cold path: it records.
 pub(crate) fn ensure() {
     static DONE: AtomicBool = AtomicBool::new(false);
@@ -57,7 +57,7 @@ pub(crate) fn ensure() {
     }
 }
 
-/// Measures the costs again if that was long ago; takes some fifty microseconds then. For a scrape.
+/// Measures the costs again if that was long ago; takes about a millisecond then. For a scrape.
 pub(crate) fn refresh() {
     ensure();
     let (measured, now) = (MEASURED.load(Relaxed), clock::now());
