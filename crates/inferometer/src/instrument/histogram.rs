@@ -70,7 +70,7 @@ pub struct Histogram<T: Observation = Duration> {
     table: AtomicPtr<Entry>,
     /// For the cold path; null until it is known.
     series: AtomicPtr<Series>,
-    /// The cells of the sampling; unregistered until sections are timed.
+    /// The word of the sampling; unregistered until sections are timed.
     timing: AtomicU32,
     owner: Owner,
     observes: PhantomData<fn(T)>,
@@ -309,13 +309,13 @@ impl<T: Observation> Histogram<T> {
         }
         self.series.store(ptr::from_ref(series).cast_mut(), Release);
         if let Some(timing) = series.timing() {
-            self.timing.store(timing.slot(member).bits(), Relaxed);
+            self.timing.store(timing.word(member).bits(), Relaxed);
         }
         self.slot.store(slot.bits(), Release);
         slot
     }
 
-    /// The cells of the sampling.
+    /// The word of the sampling.
     #[inline(always)]
     pub(super) fn timing_slot(&self) -> Slot {
         Slot::from_bits(self.timing.load(Relaxed))
@@ -340,14 +340,14 @@ impl<T: Observation> Histogram<T> {
         unsafe { series.as_ref() }
     }
 
-    /// The cells of the sampling, made if need be.
+    /// The word of the sampling, whose cells are made if need be.
     pub(super) fn begin_timing(&self) -> Option<Slot> {
         let series = self.series()?;
         let _mark = match storage::enter() {
             storage::Entry::Nested => return None, // in an allocator or a signal handler
             mark => mark,
         };
-        let slot = series.begin_timing()?.slot(self.owner.member());
+        let slot = series.begin_timing()?.word(self.owner.member());
         self.timing.store(slot.bits(), Relaxed);
         Some(slot)
     }

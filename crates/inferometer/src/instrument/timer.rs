@@ -5,7 +5,7 @@ use super::measured::measured;
 use super::{calibration, owner};
 use crate::clock;
 use crate::registry::Series;
-use crate::registry::timing::{BEFORE_LAST, BLOCK, COST, LAST, LAST_GAP, SAMPLES, STATE, Timing, WORD};
+use crate::registry::timing::{BEFORE_LAST, BLOCK, COST, LAST, LAST_GAP, SAMPLES, STATE, Timing};
 use crate::sampling::block::{self, Block};
 use crate::sampling::budget::{Seen, SeriesState};
 use crate::sampling::{self, Sampling, costs};
@@ -47,28 +47,57 @@ impl Timed for f64 {
 /// It ends when it is stopped or dropped, on whichever thread. It keeps no handle or loan busy.
 #[must_use = "the section ends when this is dropped"]
 pub struct Timer<T: Timed = Duration> {
-    /// Null when the section is only counted.
-    timing: *const Timing,
+    drawn: Drawn,
     start: u64,
     sample: Packed,
-    owned: *const Series,
     observes: PhantomData<fn(T)>,
+}
+
+/// The series of a section that was drawn, and in the lowest bit whether the timer owns a count of it. Null when the
+/// section is only counted.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Drawn(*const Series);
+
+impl Drawn {
+    const NOT: Drawn = Drawn(ptr::null());
+    /// A series is aligned to more than this.
+    const OWNED: usize = 1;
+
+    #[inline(always)]
+    fn is_not(self) -> bool {
+        self.0.is_null()
+    }
+
+    /// Not null unless this is [`Drawn::NOT`].
+    fn series(self) -> *const Series {
+        self.0.map_addr(|address| address & !Self::OWNED)
+    }
+
+    /// Gives up the count of the series, if the timer owns one.
+    #[inline(always)]
+    fn let_go(self) {
+        if self.0.addr() & Self::OWNED != 0 {
+            owner::release(self.series());
+        }
+    }
 }
 
 /// An event that was drawn: it is to be recorded, with the weight of its block.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
-    /// The cells of the sampling.
-    cells: Slot,
+    /// Of the sampling.
+    word: Slot,
     weight: u32,
     /// Whether it measures its own cost.
     is_measured: bool,
 }
 
-/// A [`Sample`] in one register: the cells, the weight, and in units of 16 ticks what it has cost up to the start of the
+/// A [`Sample`] in one register: the slot of the word, the weight, and in units of 16 ticks what it has cost up to the start of the
 /// section, if it measures that. A start that took longer than fits, some 50 us, was interrupted, or is the first one of the
 /// process: it says nothing of what samples cost.
 #[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
 struct Packed(u64);
 
 const LEAD_BITS: u32 = 13;
@@ -80,15 +109,15 @@ impl Sample {
         const MOST: u64 = (1 << LEAD_BITS) - 1;
         let lead = lead / 16 + 1;
         let lead = if self.is_measured && lead <= MOST { lead } else { 0 };
-        Packed(u64::from(self.cells.bits()) << 32 | u64::from(self.weight) << LEAD_BITS | lead)
+        Packed(u64::from(self.word.bits()) << 32 | u64::from(self.weight) << LEAD_BITS | lead)
     }
 }
 
 impl Packed {
     const NONE: Packed = Packed(0);
 
-    /// The cells of the sampling.
-    fn cells(self) -> Slot {
+    /// The slot of the sampling's word.
+    fn word(self) -> Slot {
         Slot::from_bits((self.0 >> 32) as u32)
     }
 
@@ -106,37 +135,40 @@ impl Packed {
     /// Records an observation, and books what the sample has cost: from `since` on if it measures that.
     #[inline(always)]
     fn record<T: Observation>(self, timing: &Timing, value: T, since: u64) {
-        let Some(cells) = storage::touch(self.cells()) else { return };
+        let Some(state) = storage::touch(timing.state(self.word())) else { return };
         let end = || {
             // What samples cost is booked below, so that none of it is a call.
             let n = u64::from(self.weight());
-            if let Some(cells) = storage::touch(timing.observed_at(self.cells())) {
+            if let Some(cells) = storage::touch(timing.histogram(self.word())) {
                 add_in::<T>(&timing.grid, cells, value.key(), n, n);
             }
-            cells.add(SAMPLES, 1);
+            state.add(SAMPLES, 1);
             // As late as it can be, so that it sees all of that.
             self.lead().map(|lead| costs::SAMPLED.whole(lead + clock::ticks_between(since, clock::now())))
         };
         let cost = sampling::charge(end, &costs::SAMPLED.terms());
-        cells.add(COST, (cost * 1e3) as u64);
+        state.add(COST, (cost * 1e3) as u64);
     }
 }
 
 thread_local! {
-    /// The sample that was drawn last, and the count of its series that the timer owns, or null. A timer stays in
-    /// registers, so that it costs nothing where nothing is drawn, if what is out of line fills it by way of two registers
-    /// and these.
-    static DRAWN: Cell<Packed> = const { Cell::new(Packed::NONE) };
-    static OWNED: Cell<*const Series> = const { Cell::new(ptr::null()) };
+    /// The sample that was drawn last. A timer stays in registers, so that it costs nothing where nothing is drawn, if what
+    /// is out of line fills it by way of two registers and this.
+    static SAMPLE: Cell<Packed> = const { Cell::new(Packed::NONE) };
 }
 
 /// Where a section began. Returned in two registers.
+#[repr(C)]
 struct Begun {
-    timing: *const Timing,
+    drawn: Drawn,
     start: u64,
 }
 
-// SAFETY: what `owned` points to is `Send` and `Sync`, as `Arc<Series>` is; the timing is a part of it.
+impl Begun {
+    const NOT: Begun = Begun { drawn: Drawn::NOT, start: 0 };
+}
+
+// SAFETY: what `drawn` points to is `Send` and `Sync`, as `Arc<Series>` is.
 unsafe impl<T: Timed> Send for Timer<T> {}
 // SAFETY: nothing can be done with a shared timer.
 unsafe impl<T: Timed> Sync for Timer<T> {}
@@ -160,8 +192,7 @@ impl<T: Timed> Histogram<T> {
     /// ```
     #[inline(always)]
     pub fn start(&self) -> Timer<T> {
-        let mut timer =
-            Timer { timing: ptr::null(), start: 0, sample: Packed::NONE, owned: ptr::null(), observes: PhantomData };
+        let mut timer = Timer { drawn: Drawn::NOT, start: 0, sample: Packed::NONE, observes: PhantomData };
         if cfg!(inferometer_off) {
             return timer;
         }
@@ -171,11 +202,8 @@ impl<T: Timed> Histogram<T> {
         if chunk.is_null() || count(chunk, slot) {
             // Here, so that a sample sees how the code of its beginning is fetched.
             let entered = clock::now();
-            let Begun { timing, start } = self.begin(slot, chunk, entered, true);
-            if !timing.is_null() {
-                (timer.timing, timer.start) = (timing, start);
-                (timer.sample, timer.owned) = (DRAWN.get(), OWNED.get());
-            }
+            let Begun { drawn, start } = self.begin(slot, chunk, entered, true);
+            (timer.drawn, timer.start, timer.sample) = (drawn, start, SAMPLE.get());
         }
         timer
     }
@@ -217,10 +245,10 @@ impl<T: Observation> Histogram<T> {
         let chunk = storage::chunk(slot);
         if chunk.is_null() || count(chunk, slot) {
             // The histogram outlives the call, so nothing needs to be kept.
-            let Begun { timing, start } = self.begin(slot, chunk, clock::now(), false);
-            if !timing.is_null() {
-                let sample = DRAWN.get();
-                end_with::<T>(timing, start, sample, value());
+            let Begun { drawn, start } = self.begin(slot, chunk, clock::now(), false);
+            if !drawn.is_not() {
+                let sample = SAMPLE.get();
+                end_with::<T>(drawn, start, sample, value());
             }
         }
     }
@@ -241,20 +269,27 @@ impl<T: Observation> Histogram<T> {
     /// section. `outlives` says whether the event may end after the histogram, and is to own a count of the series.
     ///
     /// All of a sample's start is in this one function: passing what it finds through memory would cost a tenth of it.
+    ///
+    /// What leads here is to stand apart from the sections that are only counted, whose code is then half as long: 120 bytes
+    /// instead of 240. Hence cold; and by its calling convention it does not unwind, since a call that may is not taken for
+    /// cold.
+    #[cold]
     #[inline(never)]
-    fn begin(&self, slot: Slot, chunk: *const AtomicU64, entered: u64, outlives: bool) -> Begun {
+    extern "C" fn begin(&self, slot: Slot, chunk: *const AtomicU64, entered: u64, outlives: bool) -> Begun {
         let drawn = if chunk.is_null() { self.drawn_first(entered) } else { self.take(chunk, slot, entered) };
-        let Some((timing, sample)) = drawn else { return Begun { timing: ptr::null(), start: 0 } };
-        OWNED.set(if outlives { self.counted() } else { ptr::null() });
+        let Some(sample) = drawn else { return Begun::NOT };
+        let Some(series) = self.known_series() else { return Begun::NOT };
+        let counted = if outlives { self.counted() } else { ptr::null() };
+        let drawn = if counted.is_null() { Drawn(series) } else { Drawn(counted.map_addr(|at| at | Drawn::OWNED)) };
         let start = clock::now();
-        DRAWN.set(sample.pack(clock::ticks_between(entered, start)));
-        Begun { timing, start }
+        SAMPLE.set(sample.pack(clock::ticks_between(entered, start)));
+        Begun { drawn, start }
     }
 
     /// For a histogram that was not timed before, and a thread that did not time anything near it.
     #[cold]
     #[inline(never)]
-    fn drawn_first(&self, entered: u64) -> Option<(&Timing, Sample)> {
+    fn drawn_first(&self, entered: u64) -> Option<Sample> {
         let Some(slot) = self.begin_timing() else {
             storage::drop_record();
             return None;
@@ -271,20 +306,20 @@ impl<T: Observation> Histogram<T> {
             shared => {
                 // A thread that is ending, or an allocator: the shared cells have no countdown. All events are taken,
                 // which is right too.
-                shared.add(WORD, 1);
-                let timing = self.known_series()?.timing()?;
-                Some((timing, Sample { cells: slot, weight: 1, is_measured: false }))
+                shared.add(0, 1);
+                Some(Sample { word: slot, weight: 1, is_measured: false })
             }
         }
     }
 
     /// The step that comes once for each sample: draws the next one.
     #[inline(always)]
-    fn take(&self, chunk: *const AtomicU64, slot: Slot, entered: u64) -> Option<(&Timing, Sample)> {
+    fn take(&self, chunk: *const AtomicU64, slot: Slot, entered: u64) -> Option<Sample> {
         let random = sampling::draw();
         let mut is_measured = random.is_multiple_of(MEASURED);
         let timing: &Timing = self.known_series()?.timing()?;
-        let cell = |at: usize| storage::cell(chunk, slot.offset() + at);
+        let state = timing.state(slot).offset();
+        let cell = |at: usize| storage::cell(chunk, state + at);
         let block = Block::from_bits(cell(BLOCK).load(order::CELL));
         let weight = match timing.sampling() {
             Sampling::Always => 1,
@@ -296,9 +331,9 @@ impl<T: Observation> Histogram<T> {
                 let ticks = last.saturating_sub(cell(BEFORE_LAST).load(order::CELL));
                 let events = cell(LAST_GAP).load(order::CELL) as u32;
                 let seen = Seen { now: entered, ticks, events, weight: block.weight() };
-                let mut state = SeriesState::from_bits(cell(STATE).load(order::CELL));
-                let plan = sampling::plan(&mut state, seen, share as f32, &costs::SAMPLED.terms(), random);
-                cell(STATE).store(state.to_bits(), order::CELL);
+                let mut series = SeriesState::from_bits(cell(STATE).load(order::CELL));
+                let plan = sampling::plan(&mut series, seen, share as f32, &costs::SAMPLED.terms(), random);
+                cell(STATE).store(series.to_bits(), order::CELL);
                 if plan.infeasible {
                     timing.set_infeasible(slot);
                 }
@@ -308,17 +343,18 @@ impl<T: Observation> Histogram<T> {
                 plan.weight
             }
         };
-        let (next, word) = block.next(cell(WORD).load(order::CELL), weight, random);
+        let word = storage::cell(chunk, slot.offset());
+        let (next, counted) = block.next(word.load(order::CELL), weight, random);
         cell(BLOCK).store(next.to_bits(), order::CELL);
-        cell(WORD).store(word, order::CELL);
-        Some((timing, Sample { cells: slot, weight: block.weight(), is_measured }))
+        word.store(counted, order::CELL);
+        Some(Sample { word: slot, weight: block.weight(), is_measured })
     }
 }
 
 /// Counts an event in cells that are this thread's own, and says whether it is the one that was drawn.
 #[inline(always)]
 fn count(chunk: *const AtomicU64, slot: Slot) -> bool {
-    block::count(storage::cell(chunk, slot.offset() + WORD))
+    block::count(storage::cell(chunk, slot.offset()))
 }
 
 impl<T: Timed> Timer<T> {
@@ -326,59 +362,59 @@ impl<T: Timed> Timer<T> {
     #[inline(always)]
     pub fn stop(self) -> Option<Duration> {
         let timer = ManuallyDrop::new(self);
-        if timer.timing.is_null() {
+        if timer.drawn.is_not() {
             None
         } else {
-            Some(end::<T>(timer.timing, timer.start, timer.sample, timer.owned, clock::now()))
+            Some(Duration::from_nanos(end::<T>(timer.drawn, timer.start, timer.sample, clock::now())))
         }
     }
 
     /// Ends the section without recording its time. It is counted in `<name>_events_total` all the same.
     #[inline(always)]
     pub fn cancel(self) {
-        let_go(ManuallyDrop::new(self).owned);
+        ManuallyDrop::new(self).drawn.let_go();
     }
 }
 
 /// `now` is read by the caller: so the section does not contain how this code is fetched, and the sample sees it.
+///
+/// Cold as `begin` is. Returns the time in nanoseconds.
+#[cold]
 #[inline(never)]
-fn end<T: Timed>(timing: *const Timing, start: u64, sample: Packed, owned: *const Series, now: u64) -> Duration {
+extern "C" fn end<T: Timed>(drawn: Drawn, start: u64, sample: Packed, now: u64) -> u64 {
     let nanos = clock::nanos(clock::ticks_between(start, now));
-    // SAFETY: validity: it is a part of a series, which is pinned or of which the timer owns a count. Aliasing: a timing
-    // is shared.
-    let timing = unsafe { &*timing };
-    sample.record(timing, T::from_nanos(nanos), now);
-    let_go(owned);
-    Duration::from_nanos(nanos)
+    record(drawn, sample, T::from_nanos(nanos), now);
+    drawn.let_go();
+    nanos
 }
 
-/// Records the value of an event that was drawn.
+/// Records the value of an event that was drawn, in a histogram that outlives the call.
+#[cold]
 #[inline(never)]
-fn end_with<T: Observation>(timing: *const Timing, start: u64, sample: Packed, value: T) {
-    // SAFETY: validity: it is a part of the series of a histogram that outlives the call. Aliasing: a timing is shared.
-    let timing = unsafe { &*timing };
-    sample.record(timing, value, start);
+fn end_with<T: Observation>(drawn: Drawn, start: u64, sample: Packed, value: T) {
+    record(drawn, sample, value, start);
 }
 
-/// Gives up the count of a series that a timer owns, if it owns one.
 #[inline(always)]
-fn let_go(owned: *const Series) {
-    if !owned.is_null() {
-        owner::release(owned);
+fn record<T: Observation>(drawn: Drawn, sample: Packed, value: T, since: u64) {
+    // SAFETY: validity: null, or a series that is pinned, or of which the timer owns a count, or whose histogram outlives
+    // the call. Aliasing: a series is shared.
+    if let Some(timing) = unsafe { drawn.series().as_ref() }.and_then(Series::timing) {
+        sample.record(timing, value, since);
     }
 }
 
 impl<T: Timed> Drop for Timer<T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if !self.timing.is_null() {
-            end::<T>(self.timing, self.start, self.sample, self.owned, clock::now());
+        if !self.drawn.is_not() {
+            end::<T>(self.drawn, self.start, self.sample, clock::now());
         }
     }
 }
 
 impl<T: Timed> fmt::Debug for Timer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timer").field("sampled", &!self.timing.is_null()).finish_non_exhaustive()
+        f.debug_struct("Timer").field("sampled", &!self.drawn.is_not()).finish_non_exhaustive()
     }
 }

@@ -163,7 +163,7 @@ impl Series {
         let timing = match self.timing() {
             Some(timing) => timing,
             None => {
-                let shape = Shape { cells: u32::try_from(self.family.width * timing::CELLS).ok()?, float_every: 0 };
+                let shape = Shape { cells: u32::try_from(timing::cells(self.family.width)).ok()?, float_every: 0 };
                 let lease = POOL.lease_zeroed(shape).ok()?;
                 let timing = Box::new(Timing::new(&self.family, self.slot()?, lease)?);
                 let timing = self.timing.get_or_set(timing);

@@ -9,24 +9,38 @@ use crate::storage::{Lease, Slot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// How many cells each member has, and what is in them. All are the recording thread's; the scraper reads the first three.
-pub(crate) const CELLS: usize = 8;
-/// Events, and the countdown to the next one that is timed: see [`crate::sampling::block`].
-pub(crate) const WORD: usize = 0;
+/// How many cells a series' sampling has. All are the recording thread's.
+///
+/// First the words of all members side by side, which is all that a section needs that is only counted: the stages of a
+/// step then share a line of the caches, where each step finds them cold. Then each member's state, on a line of its own; that
+/// of a single member is on the line of its word.
+pub(crate) const fn cells(width: usize) -> usize {
+    first_state(width) + width * STRIDE - 1
+}
+
+const fn first_state(width: usize) -> usize {
+    if width == 1 { 1 } else { width.next_multiple_of(STRIDE) }
+}
+
+/// How far apart the states of two members are: a line. They have one cell less.
+const STRIDE: usize = 8;
+
+// What is in the cells of a state. The scraper reads the first two.
+
 /// How many samples were taken.
-pub(crate) const SAMPLES: usize = 1;
+pub(crate) const SAMPLES: usize = 0;
 /// What they have cost, in picoseconds.
-pub(crate) const COST: usize = 2;
+pub(crate) const COST: usize = 1;
 /// A [`Block`](crate::sampling::block::Block).
-pub(crate) const BLOCK: usize = 3;
+pub(crate) const BLOCK: usize = 2;
 /// When the last sample began, in ticks.
-pub(crate) const LAST: usize = 4;
+pub(crate) const LAST: usize = 3;
 /// When the one before it began.
-pub(crate) const BEFORE_LAST: usize = 5;
+pub(crate) const BEFORE_LAST: usize = 4;
 /// How many events apart these two were; 0 when there were no two.
-pub(crate) const LAST_GAP: usize = 6;
+pub(crate) const LAST_GAP: usize = 5;
 /// A [`SeriesState`](crate::sampling::budget::SeriesState).
-pub(crate) const STATE: usize = 7;
+pub(crate) const STATE: usize = 6;
 
 /// For how long a series is called infeasible after it was found to be so.
 const INFEASIBLE_FOR: u64 = 10_000_000_000;
@@ -68,17 +82,28 @@ impl Timing {
         })
     }
 
-    /// The first cell of the histogram whose sampling has these cells.
-    pub(crate) fn observed_at(&self, cells: Slot) -> Slot {
-        self.histogram.add(self.member_at(cells) * self.stride)
+    /// The first cell of the histogram whose sampling has this word.
+    pub(crate) fn histogram(&self, word: Slot) -> Slot {
+        self.histogram.add(self.member_at(word) * self.stride)
     }
 
-    fn member_at(&self, cells: Slot) -> usize {
-        (cells.offset() - self.lease.slot().offset()) / CELLS
+    /// The first cell of the state that belongs to a word.
+    pub(crate) fn state(&self, word: Slot) -> Slot {
+        self.lease.slot().add(self.state_of(self.member_at(word)))
     }
 
-    pub(crate) fn slot(&self, member: usize) -> Slot {
-        self.lease.slot().add(member * CELLS)
+    /// The word of a member: events, and the countdown to the next one that is timed. See [`crate::sampling::block`].
+    pub(crate) fn word(&self, member: usize) -> Slot {
+        self.lease.slot().add(member)
+    }
+
+    fn member_at(&self, word: Slot) -> usize {
+        word.offset() - self.lease.slot().offset()
+    }
+
+    /// Which of the cells is the first one of a member's state.
+    fn state_of(&self, member: usize) -> usize {
+        first_state(self.infeasible.len()) + member * STRIDE
     }
 
     pub(crate) fn sampling(&self) -> Sampling {
@@ -90,18 +115,18 @@ impl Timing {
     }
 
     pub(crate) fn totals(&self, member: usize) -> TimingTotals {
-        let first = member * CELLS;
+        let state = self.state_of(member);
         TimingTotals {
-            events: block::events(self.lease.total(first + WORD)),
-            samples: self.lease.total(first + SAMPLES),
-            cost_picos: self.lease.total(first + COST),
+            events: block::events(self.lease.total(member)),
+            samples: self.lease.total(state + SAMPLES),
+            cost_picos: self.lease.total(state + COST),
         }
     }
 
     /// Notes that the budget is too small for a member's events, found by the thread that records them.
     #[cold]
-    pub(crate) fn set_infeasible(&self, slot: Slot) {
-        self.infeasible[self.member_at(slot)].store(clock::monotonic_nanos().max(1), Relaxed);
+    pub(crate) fn set_infeasible(&self, word: Slot) {
+        self.infeasible[self.member_at(word)].store(clock::monotonic_nanos().max(1), Relaxed);
     }
 
     /// Whether the budget has been too small for a member's events lately.
