@@ -13,7 +13,7 @@ use crate::storage::{Cells, Slot};
 use crate::sync::{AtomicU64, OnceLock};
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64 as Time, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64 as Time, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// How many times as often each cost is measured the first time.
@@ -24,23 +24,26 @@ const BATCHES_EACH: u32 = 7;
 const OFTEN: u32 = 3;
 /// How many calls a batch has.
 const CALLS: u32 = 96;
-/// It is not measured again sooner than after this.
-const PERIOD: Duration = Duration::from_secs(1);
+/// No cost is measured again sooner than after this.
+const PERIOD: Duration = Duration::from_millis(250);
 
-/// What is recorded to in order to measure, in a registry of its own.
-#[derive(Debug)]
-struct Instruments {
-    /// Several of both, as records to one and the same cell wait for each other.
-    counters: Vec<Counter>,
-    observed: Vec<Histogram>,
-    /// Sections that are hardly ever timed, and one that is timed so often that its samples can be measured, and so seldom
-    /// that the processor does not foresee them.
-    rarely: Vec<Histogram>,
-    often: Histogram,
+/// What has a cost of its own.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// To add to a counter.
+    Add,
+    /// To record in a histogram.
+    Observe,
+    /// To count a section.
+    Event,
+    /// To time one, besides counting it.
+    Sample,
 }
 
-/// When it was measured last, in ticks.
+/// When one was measured last, in ticks.
 static MEASURED: Time = Time::new(0);
+/// How many were measured since.
+static TURN: AtomicUsize = AtomicUsize::new(0);
 
 /// Measures the costs, once in the process; takes some three milliseconds. Whoever comes meanwhile goes on with what is
 /// usual. Not to be called in a cold path: it records.
@@ -50,78 +53,106 @@ pub(crate) fn ensure() {
     if clock::is_mocked() || DONE.load(Relaxed) || DONE.swap(true, Relaxed) {
         return;
     }
-    measure(BATCHES);
+    Part::ALL.iter().for_each(|part| part.measure(BATCHES));
     MEASURED.store(clock::now().max(1), Relaxed);
     for domain in [Domain::Nanoseconds, Domain::Integers, Domain::Floats] {
         REHEARSALS[domain as usize].get_or_init(|| Rehearsal::new(domain));
     }
 }
 
-/// Measures the costs again if that was long ago; takes about a millisecond then. For a scrape.
+/// Measures one of the costs again, each in its turn, if that was long ago. For a scrape, which takes a quarter of a
+/// millisecond longer by it.
 pub(crate) fn refresh() {
     ensure();
     let (measured, now) = (MEASURED.load(Relaxed), clock::now());
     let due = measured != 0 && u128::from(clock::nanos(clock::ticks_between(measured, now))) > PERIOD.as_nanos();
     if due && MEASURED.compare_exchange(measured, now, Relaxed, Relaxed).is_ok() {
-        measure(1);
+        let turn = TURN.fetch_add(1, Relaxed);
+        Part::ALL[turn % Part::ALL.len()].measure(1);
     }
 }
 
-impl Instruments {
-    fn new() -> Result<Self, RegisterError> {
-        let registry = Registry::new();
-        let histogram = |name: String, sampling| {
-            let histogram: Histogram = registry.histogram(&name, &[])?;
-            histogram.set_sampling(sampling);
-            Ok(histogram)
-        };
-        Ok(Instruments {
-            counters: (0..8).map(|i| registry.counter(&format!("add_{i}_total"), &[])).collect::<Result<_, _>>()?,
-            observed: (0..4)
-                .map(|i| registry.histogram(&format!("observe_{i}_seconds"), &[]))
-                .collect::<Result<_, _>>()?,
-            rarely: (0..4)
-                .map(|i| histogram(format!("rarely_{i}_seconds"), Sampling::EveryN(Sampling::MAX_N)))
-                .collect::<Result<_, _>>()?,
-            often: histogram("often_seconds".to_owned(), Sampling::EveryN(OFTEN))?,
-        })
-    }
-}
+impl Part {
+    /// A sample's comes after that of the event, which is taken off it.
+    const ALL: [Part; 4] = [Part::Add, Part::Observe, Part::Event, Part::Sample];
 
-/// Measures so many batches of each kind of record, and takes the costs from them.
-fn measure(batches: u32) {
-    // Where there is no room, what is known must do.
-    let Ok(instruments) = Instruments::new() else { return };
-    let Instruments { counters, observed, rarely, often } = black_box(&instruments);
-    // The budget of this thread has nothing to do with it.
-    sampling::aside(|| {
-        // One after the other, as in a program: a loop would cost as much again.
-        if let [a, b, c, d, e, f, g, h] = counters.as_slice() {
-            let add = |_| {
-                a.increment(1);
-                b.increment(1);
-                c.increment(1);
-                d.increment(1);
-                e.increment(1);
-                f.increment(1);
-                g.increment(1);
-                h.increment(1);
+    /// Measures so many batches, and takes the cost from them.
+    fn measure(self, batches: u32) {
+        // The budget of this thread has nothing to do with it.
+        sampling::aside(|| {
+            let measured = match self {
+                Part::Add => add(batches),
+                Part::Observe => observe(batches),
+                Part::Event => event(batches),
+                Part::Sample => sample(batches),
             };
-            costs::ADD.hot().follow(added_by(batches, add) / counters.len() as f32);
-        }
-        let observe = |i| observed.iter().for_each(|histogram| histogram.record_nanos(black_box(u64::from(i) << 8)));
-        costs::OBSERVE.hot().follow(added_by(batches, observe) / observed.len() as f32);
-        let count = |_| rarely.iter().for_each(|histogram| _ = histogram.start().stop());
-        let sampled = &costs::SAMPLED;
-        let event = sampled.event.hot();
-        event.follow(added_by(batches, count) / rarely.len() as f32);
-        let (from_outside, unseen) = samples(often, batches * CALLS);
-        // None where another thread records to shared cells.
-        if !unseen.is_empty() {
-            sampled.sample.follow(median(from_outside) - event.get());
-            sampled.besides.follow(median(unseen) - event.get());
-        }
-    });
+            // Where there is no room, or it cannot be measured, what is known must do.
+            let _: Option<()> = measured;
+        });
+    }
+}
+
+/// Instruments to measure with, in a registry of their own. Several, as records to one and the same cell wait for each
+/// other.
+fn several<I>(count: usize, make: impl Fn(&Registry, &str) -> Result<I, RegisterError>) -> Option<Vec<I>> {
+    let registry = Registry::new();
+    black_box((0..count).map(|at| make(&registry, &format!("measured_{at}")).ok()).collect())
+}
+
+/// Histograms whose sections are sampled so.
+fn timed(count: usize, sampling: Sampling) -> Option<Vec<Histogram>> {
+    several(count, |registry, name| {
+        let histogram: Histogram = registry.histogram(name, &[])?;
+        histogram.set_sampling(sampling);
+        Ok(histogram)
+    })
+}
+
+fn add(batches: u32) -> Option<()> {
+    let counters: [Counter; 8] = several(8, |registry, name| registry.counter(name, &[]))?.try_into().ok()?;
+    // One after the other, as in a program: a loop would cost as much again.
+    let [a, b, c, d, e, f, g, h] = &counters;
+    let add = |_| {
+        a.increment(1);
+        b.increment(1);
+        c.increment(1);
+        d.increment(1);
+        e.increment(1);
+        f.increment(1);
+        g.increment(1);
+        h.increment(1);
+    };
+    costs::ADD.hot().follow(added_by(batches, add) / counters.len() as f32);
+    Some(())
+}
+
+fn observe(batches: u32) -> Option<()> {
+    let histograms: Vec<Histogram> = several(4, |registry, name| registry.histogram(name, &[]))?;
+    let observe = |i| histograms.iter().for_each(|histogram| histogram.record_nanos(black_box(u64::from(i) << 8)));
+    costs::OBSERVE.hot().follow(added_by(batches, observe) / histograms.len() as f32);
+    Some(())
+}
+
+/// With sections that are hardly ever timed.
+fn event(batches: u32) -> Option<()> {
+    let rarely = timed(4, Sampling::EveryN(Sampling::MAX_N))?;
+    let count = |_| rarely.iter().for_each(|histogram| _ = histogram.start().stop());
+    costs::SAMPLED.event.hot().follow(added_by(batches, count) / rarely.len() as f32);
+    Some(())
+}
+
+/// With sections that are timed so often that their samples can be measured, and so seldom that the processor does not
+/// foresee them.
+fn sample(batches: u32) -> Option<()> {
+    let [often] = timed(1, Sampling::EveryN(OFTEN))?.try_into().ok()?;
+    let (from_outside, unseen) = samples(&often, batches * CALLS);
+    // None where another thread records to shared cells.
+    if !unseen.is_empty() {
+        let event = costs::SAMPLED.event.hot().get();
+        costs::SAMPLED.sample.follow(median(from_outside) - event);
+        costs::SAMPLED.besides.follow(median(unseen) - event);
+    }
+    Some(())
 }
 
 /// A grid and cells that nobody reads.

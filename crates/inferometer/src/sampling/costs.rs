@@ -5,14 +5,14 @@
 
 use super::budget::Terms;
 use crate::clock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// What something costs with everything in the caches.
 #[derive(Debug)]
 pub(crate) struct Hot {
     nanos: AtomicU32,
-    /// Whether that was measured.
-    is_known: AtomicBool,
+    /// How often that was measured, up to [`Hot::MEMORY`].
+    times: AtomicU32,
 }
 
 /// What a record costs.
@@ -45,22 +45,25 @@ const MOST_TIMES: f32 = 4.0;
 const LEAST: f32 = 10.0;
 
 impl Hot {
+    /// The mean goes over about so many of the last times.
+    const MEMORY: u32 = 8;
+
     /// It is taken for this until it is measured.
     const fn usually(nanos: f32) -> Self {
-        Hot { nanos: AtomicU32::new(nanos.to_bits()), is_known: AtomicBool::new(false) }
+        Hot { nanos: AtomicU32::new(nanos.to_bits()), times: AtomicU32::new(0) }
     }
 
     pub(crate) fn get(&self) -> f32 {
         f32::from_bits(self.nanos.load(Relaxed))
     }
 
-    /// Takes in what was measured, bit by bit, for it is a difference of two times, and a processor changes its speed.
-    /// What cannot be is cut to what can.
+    /// Takes in what was measured: the mean counts, for it is a difference of two times, and a processor changes its speed.
+    /// What cannot be is cut to what can. One thread at a time does this; two would lose one of the two.
     pub(crate) fn follow(&self, nanos: f32) {
         let (nanos, known) = (nanos.clamp(0.05, 10_000.0), self.get());
-        let first = !self.is_known.swap(true, Relaxed);
-        let hot = if first { nanos } else { known + (nanos - known) / 8.0 };
-        self.nanos.store(hot.to_bits(), Relaxed);
+        let times = (self.times.load(Relaxed) + 1).min(Self::MEMORY);
+        self.times.store(times, Relaxed);
+        self.nanos.store((known + (nanos - known) / times as f32).to_bits(), Relaxed);
     }
 }
 
