@@ -3,6 +3,7 @@
 mod analysis;
 mod builds;
 mod compiler;
+mod copies;
 mod cores;
 mod history;
 mod instructions;
@@ -17,6 +18,7 @@ mod verdict;
 use crate::percent::Percent;
 use anyhow::{Context, Result, bail, ensure};
 use builds::Built;
+use copies::Original;
 use cores::{Cores, Pinning};
 use history::History;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -152,8 +154,8 @@ fn loops(built: &Built, args: &Args) -> Result<Vec<String>> {
 
 fn race(built: &Built, args: &Args, name: &str, pinning: &Pinning) -> Result<LoopReport> {
     let course = Course {
-        off: &built.off,
-        on: &built.on,
+        off: &Original::new(&built.off)?,
+        on: &Original::new(&built.on)?,
         args: &args.args,
         name,
         time: args.time,

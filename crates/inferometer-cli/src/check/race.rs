@@ -12,12 +12,13 @@
 //! to be told. Each block has the same number of steps, so all engines go through the same states side by side.
 //!
 //! A process also keeps what it was given when it started: its addresses, and above all its pages of memory, of which
-//! some are slower than others (by a tenth and more on virtual machines). So processes live for some rounds only. The four
-//! that are started together are a *crew*. Pages that a process returns are the first to be given out again, and crews end
+//! some are slower than others (by a tenth and more on virtual machines), those of its code among them: see
+//! [`super::copies`]. So processes live for some rounds only. The four that are started together are a *crew*. Pages that a process returns are the first to be given out again, and crews end
 //! in the reverse order of their start; so the first of a crew gets what the first of the crew before had. In four
 //! crews, a *cycle*, each program takes each place once, and what a place adds or saves cancels out. Addresses are
 //! left to the system's randomisation, helped by an environment of random size and by bytes that are left out at random.
 
+use super::copies::Original;
 use super::cores::Pinning;
 use super::process::{Order, Process, Spent};
 use super::statistics::{mean, trimmed_mean};
@@ -25,6 +26,7 @@ use anyhow::{Result, ensure};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use tempfile::TempPath;
 
 /// The shortest block. The shorter it is, the better neighbours agree; but changing from one process to another takes
 /// some microseconds.
@@ -101,8 +103,8 @@ pub(crate) enum Clock {
 /// What is raced.
 #[derive(Debug)]
 pub(crate) struct Course<'a> {
-    pub(crate) off: &'a Path,
-    pub(crate) on: &'a Path,
+    pub(crate) off: &'a Original,
+    pub(crate) on: &'a Original,
     /// The programs' own arguments.
     pub(crate) args: &'a [String],
     /// The loop.
@@ -192,6 +194,13 @@ pub(super) fn turns(random: &mut fastrand::Rng) -> impl Iterator<Item = (usize, 
     turns.into_iter().map(|place| (0, place)).chain(turns.into_iter().rev().map(|place| (1, place)))
 }
 
+/// A process, and the copy of the program that it runs, which goes after it.
+#[derive(Debug)]
+struct Running {
+    process: Process,
+    _copy: TempPath,
+}
+
 /// How the time is spent.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
@@ -232,7 +241,7 @@ impl Course<'_> {
     /// Looks at one process to find out how long things take.
     fn plan(&self) -> Result<Plan> {
         let begun = Instant::now();
-        let mut process = self.start(OFF)?;
+        let Running { mut process, _copy } = self.start(OFF)?;
         let set_up = begun.elapsed();
         let (mut tried, mut took) = (1, 0.0);
         while took < WARM_UP.as_nanos() as f64 {
@@ -262,21 +271,22 @@ impl Course<'_> {
         })
     }
 
-    fn start(&self, arm: usize) -> Result<Process> {
-        let mut command = Command::new(if arm == ON { self.on } else { self.off });
+    fn start(&self, arm: usize) -> Result<Running> {
+        let copy = if arm == ON { self.on.copy() } else { self.off.copy() }?;
+        let mut command = Command::new(&copy);
         command.args(self.args).env("INFEROMETER_CHECK_PADDING", "x".repeat(fastrand::usize(..MOST_PADDING)));
         let mut process = self.pinning.spawning(|| Process::start(command, self.log, self.patience))??;
         process.open(self.name, ARMS, fastrand::usize(..MOST_LEFT_OUT))?;
-        Ok(process)
+        Ok(Running { process, _copy: copy })
     }
 
     /// Starts four processes in the order of their places, lets them run their rounds, and ends them.
     fn crew(&self, plan: &Plan, places: [usize; ARMS], mut each_round: impl FnMut()) -> Result<Crew> {
         let mut processes = Vec::new();
         for arm in places {
-            let mut process = self.start(arm)?;
-            process.run(Order { steps: plan.warm_up, ..plan.order })?;
-            processes.push(process);
+            let mut running = self.start(arm)?;
+            running.process.run(Order { steps: plan.warm_up, ..plan.order })?;
+            processes.push(running);
         }
         let mut crew = Crew { rounds: Vec::with_capacity(plan.rounds), steps: Default::default() };
         let mut random = fastrand::Rng::new();
@@ -285,7 +295,7 @@ impl Course<'_> {
             for (half, place) in turns(&mut random) {
                 let arm = places[place];
                 let waste = if arm == CONTROL { self.waste } else { 0.0 };
-                let block = processes[place].run(Order { waste, ..plan.order })?;
+                let block = processes[place].process.run(Order { waste, ..plan.order })?;
                 let steps = plan.order.steps as f64;
                 round[arm][half] =
                     Spent { wall: block.whole.wall / steps, cpu: block.whole.cpu.map(|cpu| cpu / steps) };
