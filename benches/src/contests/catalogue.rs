@@ -4,10 +4,10 @@ use crate::allocations::Allocations;
 use crate::library::{Buckets, Exporter, Labels, Library, PrometheusClient};
 use crate::timing::Contestant;
 use crate::workload::{ONE, over, times};
-use inferometer::Registry;
-use inferometer_serving::{KvBlocks, Moment, RequestTracker, ServingMetrics, StepRecorder};
+use inferometer::{Moment, Registry};
+use inferometer_serving::{KvBlocks, RequestTracker, ServingMetrics, StepRecorder};
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The contestants, for a batch of so many sequences. Ours gets the moments at which steps end from the caller, as from an
 /// engine that reads the clock anyway; the peers get the durations.
@@ -47,10 +47,10 @@ impl Ours {
         let [model, engine, _]: Labels<'_> = ONE;
         let builder = ServingMetrics::builder(model).engine(engine).registry(&Registry::new());
         let metrics = builder.register().expect("the registry is new");
-        let start = Instant::now();
+        let start = Moment::now();
         let ends = nanos.iter().scan(start, |end, &nanos| {
-            *end += Duration::from_nanos(nanos);
-            Some(Moment::from(*end))
+            *end = *end + Duration::from_nanos(nanos);
+            Some(*end)
         });
         let first_token = |_| {
             let mut request = metrics.request(start);

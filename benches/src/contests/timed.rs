@@ -4,7 +4,7 @@ use crate::library::{BOUNDS, Buckets, Exporter, Library, Ours, Prometheus, Prome
 use crate::timing::Contestant;
 use crate::workload::ONE;
 use ::prometheus::local::LocalHistogram;
-use inferometer::{Histogram, Registry, Sampling, metric, time};
+use inferometer::{Histogram, Moment, Registry, Sampling, metric, time};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -121,6 +121,15 @@ fn clock(n: u64) {
     }
 }
 
+#[inline(never)]
+fn moments(n: u64) {
+    for _ in 0..n {
+        let start = Moment::now();
+        section();
+        black_box(start.elapsed());
+    }
+}
+
 fn peer<L: Library<Time = f64>>(name: &str) -> Contestant<'static> {
     let mut registry = L::registry();
     let histogram = L::histogram(&L::histograms(&mut registry, "bench_timed_seconds", Buckets::Classic), ONE);
@@ -156,7 +165,7 @@ pub fn ours() -> Vec<Contestant<'static>> {
     vec![Contestant::new("inferometer", sampled), Contestant::new("inferometer, within the budget", in_budget)]
 }
 
-/// Our other ways, and the clock that the peers read.
+/// Our other ways, our clock by itself, and the one that the peers read.
 pub fn others() -> Vec<Contestant<'static>> {
     let way = |name, sampling| {
         let histogram = handle(sampling);
@@ -166,6 +175,7 @@ pub fn others() -> Vec<Contestant<'static>> {
         way("1 in 64 by handle", Sampling::EveryN(64)),
         way("all", Sampling::Always),
         way("only counted", Sampling::EveryN(Sampling::MAX_N)),
+        Contestant::new("two moments", moments),
         Contestant::new("two readings of the system's clock", clock),
     ]
 }

@@ -10,8 +10,10 @@ use crate::paired::Difference;
 use crate::pin;
 use crate::timing::quantile;
 use crate::workload::{DecodeStep, Populated};
+use inferometer::Moment;
 use std::fmt;
 use std::hint::black_box;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,12 +42,14 @@ pub(super) struct Work<'a> {
 pub(super) struct Cursor {
     word: usize,
     step: usize,
+    /// When the last step ended, by the clock that is read.
     last: Instant,
+    last_moment: Moment,
 }
 
 impl Cursor {
     fn at(word: usize) -> Self {
-        Cursor { word, step: 0, last: Instant::now() }
+        Cursor { word, step: 0, last: Instant::now(), last_moment: Moment::now() }
     }
 }
 
@@ -124,7 +128,9 @@ pub(super) enum Clock {
     /// They are there already.
     Given,
     /// Each step reads the system's clock at its end.
-    Read,
+    Instant,
+    /// Each step reads inferometer's.
+    Moment,
 }
 
 fn bare(work: &Work<'_>, cursor: &mut Cursor, steps: usize) {
@@ -137,13 +143,30 @@ fn recording<T: Copy>(record: &impl Fn(T, f64), times: &[T], work: &Work<'_>, cu
 }
 
 #[inline(never)]
-fn timing<T>(record: &impl Fn(T, f64), of: fn(u64) -> T, work: &Work<'_>, cursor: &mut Cursor, steps: usize) {
+fn timing<T>(
+    record: &impl Fn(T, f64),
+    lap: &impl Fn(&mut Cursor) -> T,
+    work: &Work<'_>,
+    cursor: &mut Cursor,
+    steps: usize,
+) {
     work.steps(cursor, steps, |cursor| {
-        let now = Instant::now();
-        let time = now - cursor.last;
-        cursor.last = now;
-        record(of(time.as_nanos() as u64), usage(cursor));
+        let time = lap(cursor);
+        record(time, usage(cursor));
     });
+}
+
+impl Cursor {
+    /// Nanoseconds since the last step's end.
+    fn lap(&mut self) -> u64 {
+        let now = Instant::now();
+        (now - mem::replace(&mut self.last, now)).as_nanos() as u64
+    }
+
+    fn lap_moment(&mut self) -> u64 {
+        let now = Moment::now();
+        now.nanos_since(mem::replace(&mut self.last_moment, now))
+    }
 }
 
 /// Of the cache: another value each time.
@@ -170,7 +193,12 @@ pub(super) fn recorder_by<T: Copy + Send + Sync + 'static>(
     let times: Vec<T> = Distribution::ALL[0].nanos().into_iter().map(time).collect();
     let steps: Box<Loop> = match clock {
         Clock::Given => Box::new(move |work, cursor, steps| recording(black_box(&record), &times, work, cursor, steps)),
-        Clock::Read => Box::new(move |work, cursor, steps| timing(black_box(&record), time, work, cursor, steps)),
+        Clock::Instant => Box::new(move |work, cursor, steps| {
+            timing(black_box(&record), &|cursor| time(cursor.lap()), work, cursor, steps);
+        }),
+        Clock::Moment => Box::new(move |work, cursor, steps| {
+            timing(black_box(&record), &|cursor| time(cursor.lap_moment()), work, cursor, steps);
+        }),
     };
     Recorder { name, steps, upkeep: Box::new(upkeep) }
 }

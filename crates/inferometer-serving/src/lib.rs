@@ -4,26 +4,25 @@
 //! one table, [`Metric`]. Everything is there from the start, at zero.
 //!
 //! ```
-//! use inferometer::Registry;
+//! use inferometer::{Moment, Registry};
 //! use inferometer_serving::{FinishReason, ServingMetrics};
-//! use std::time::Instant;
 //!
 //! let registry = Registry::new();
 //! let metrics = ServingMetrics::builder("llama").registry(&registry).register()?;
 //!
 //! // The front end.
-//! let mut request = metrics.request(Instant::now());
+//! let mut request = metrics.request(Moment::now());
 //! request.prompt_tokens(12);
 //!
 //! // The engine.
 //! let mut recorder = metrics.step_recorder();
-//! request.scheduled(Instant::now());
+//! request.scheduled(Moment::now());
 //! // ... the forward pass ...
-//! recorder.step(Instant::now(), |step| {
+//! recorder.step(Moment::now(), |step| {
 //!     step.prefill(12);
 //!     step.tokens(&mut request, 1);
 //! });
-//! request.finished(FinishReason::Stop, Instant::now());
+//! request.finished(FinishReason::Stop, Moment::now());
 //!
 //! let snapshot = registry.snapshot();
 //! assert_eq!(snapshot.counter("inference_requests_total", &[("finish_reason", "stop")]), Some(1));
@@ -38,7 +37,8 @@
 //! # Costs
 //!
 //! A token of a request that goes on is two adds to the request's own memory; a step is recorded once for all its tokens,
-//! with one reading of the clock, which the engine makes. Nothing that is recorded of requests and steps allocates, locks
+//! with one reading of the clock, which the engine makes: a [`Moment`](inferometer::Moment), or an `Instant` at the price of
+//! a conversion. Nothing that is recorded of requests and steps allocates, locks
 //! or looks a label up.
 //!
 //! # Labels
@@ -56,7 +56,6 @@ mod label;
 mod label_set;
 mod metric;
 mod metrics;
-mod moment;
 #[cfg(feature = "profiles")]
 pub mod profiles;
 mod request_tracker;
@@ -71,6 +70,5 @@ pub use label::{
 };
 pub use metric::{Group, Metric, Presence, Spec};
 pub use metrics::{LoraAdapters, ServingMetrics};
-pub use moment::Moment;
 pub use request_tracker::RequestTracker;
 pub use step_recorder::{KvBlocks, Step, StepRecorder};

@@ -7,11 +7,10 @@ use crate::label::{
 };
 use crate::label_set::{ByEngineState, ByLoadPhase, ByLoraState, ByTransfer, KvCacheShape, PerEngine};
 use crate::metric::Metric;
-use crate::moment::Moment;
 use crate::request_tracker::RequestTracker;
 use crate::series::Series;
 use crate::step_recorder::StepRecorder;
-use inferometer::{Sampling, Timer};
+use inferometer::{Moment, Sampling, Timer};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -19,13 +18,13 @@ use std::time::{Duration, SystemTime};
 ///
 /// ```
 /// use inferometer::Registry;
+/// use inferometer::Moment;
 /// use inferometer_serving::{FinishReason, ServingMetrics};
-/// use std::time::Instant;
 ///
 /// let registry = Registry::new();
 /// let metrics = ServingMetrics::builder("llama").engine("0").registry(&registry).register()?;
-/// let request = metrics.request(Instant::now());
-/// request.finished(FinishReason::Stop, Instant::now());
+/// let request = metrics.request(Moment::now());
+/// request.finished(FinishReason::Stop, Moment::now());
 /// let labels = [("model_name", "llama"), ("finish_reason", "stop")];
 /// assert_eq!(registry.snapshot().counter("inference_requests_total", &labels), Some(1));
 /// # Ok::<(), inferometer::RegisterError>(())
@@ -66,11 +65,11 @@ impl ServingMetrics {
     /// A request came and went, for a server that tells no more of it. An error counts as an internal one.
     ///
     /// ```
+    /// use inferometer::Moment;
     /// use inferometer_serving::{ServingMetrics, Status};
-    /// use std::time::Instant;
     ///
     /// let metrics = ServingMetrics::builder("classifier").register()?;
-    /// let start = Instant::now();
+    /// let start = Moment::now();
     /// // ... the request ...
     /// metrics.record_request(start.elapsed(), Status::Ok);
     /// # Ok::<(), inferometer::RegisterError>(())

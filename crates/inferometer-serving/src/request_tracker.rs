@@ -1,8 +1,8 @@
 //! One request, from its arrival to its end.
 
 use crate::label::{CacheTier, ErrorType, FinishReason, RejectReason, Status};
-use crate::moment::Moment;
 use crate::series::Series;
+use inferometer::Moment;
 use std::sync::Arc;
 
 /// A request that has arrived and not ended: see [`ServingMetrics::request`](crate::ServingMetrics::request).
@@ -12,16 +12,16 @@ use std::sync::Arc;
 /// running from then on, without a time in the queue.
 ///
 /// ```
+/// use inferometer::Moment;
 /// use inferometer_serving::{FinishReason, ServingMetrics};
-/// use std::time::Instant;
 ///
 /// let metrics = ServingMetrics::builder("llama").register()?;
-/// let mut request = metrics.request(Instant::now());
+/// let mut request = metrics.request(Moment::now());
 /// request.prompt_tokens(12);
-/// request.scheduled(Instant::now());
-/// request.tokens(1, Instant::now()); // the first
-/// request.tokens(1, Instant::now());
-/// request.finished(FinishReason::Length, Instant::now());
+/// request.scheduled(Moment::now());
+/// request.tokens(1, Moment::now()); // the first
+/// request.tokens(1, Moment::now());
+/// request.finished(FinishReason::Length, Moment::now());
 /// # Ok::<(), inferometer::RegisterError>(())
 /// ```
 ///
@@ -34,6 +34,7 @@ use std::sync::Arc;
 pub struct RequestTracker {
     series: Arc<Series>,
     state: State,
+    /// When it had its last token, once it has any.
     last_token: Moment,
     generated: u64,
     first_token: Option<Moment>,
@@ -62,7 +63,7 @@ impl RequestTracker {
         RequestTracker {
             series,
             state: State::Waiting,
-            last_token: Moment::NEVER,
+            last_token: arrived,
             generated: 0,
             first_token: None,
             arrived,
@@ -135,10 +136,13 @@ impl RequestTracker {
         self.end(FinishReason::Rejected, now.into());
     }
 
-    /// Whether it runs, is of these series, and had its last token then.
+    /// Whether it runs, is of these series, and had its last token at that moment.
     #[inline]
     pub(crate) fn goes_on(&self, series: &Arc<Series>, since: Moment) -> bool {
-        (self.state == State::Running) & (self.last_token == since) & Arc::ptr_eq(&self.series, series)
+        (self.state == State::Running)
+            & (self.generated > 0)
+            & (self.last_token == since)
+            & Arc::ptr_eq(&self.series, series)
     }
 
     /// Tokens of a request that goes on; the rest is recorded elsewhere.

@@ -2,10 +2,9 @@
 
 use crate::label::{BlockState, Phase, Stage};
 use crate::label_set::{ByBlockState, PerEngine};
-use crate::moment::Moment;
 use crate::request_tracker::RequestTracker;
 use crate::series::Series;
-use inferometer::{Gauge, Timer, UpDownCounter};
+use inferometer::{Gauge, Moment, Timer, UpDownCounter};
 use std::sync::Arc;
 
 /// Records the steps of one engine's thread: see [`ServingMetrics::step_recorder`](crate::ServingMetrics::step_recorder).
@@ -15,26 +14,26 @@ use std::sync::Arc;
 /// next one.
 ///
 /// ```
+/// use inferometer::Moment;
 /// use inferometer_serving::{FinishReason, ServingMetrics};
-/// use std::time::Instant;
 ///
 /// let metrics = ServingMetrics::builder("llama").register()?;
 /// let mut recorder = metrics.step_recorder();
-/// let mut request = metrics.request(Instant::now());
+/// let mut request = metrics.request(Moment::now());
 ///
-/// let woke_up = Instant::now();
+/// let woke_up = Moment::now();
 /// recorder.wake(woke_up);
 /// request.scheduled(woke_up);
 /// for prompt_tokens in [Some(12), None, None] {
 ///     // ... the forward pass ...
-///     recorder.step(Instant::now(), |step| {
+///     recorder.step(Moment::now(), |step| {
 ///         if let Some(tokens) = prompt_tokens {
 ///             step.prefill(tokens);
 ///         }
 ///         step.tokens(&mut request, 1);
 ///     });
 /// }
-/// request.finished(FinishReason::Stop, Instant::now());
+/// request.finished(FinishReason::Stop, Moment::now());
 /// # Ok::<(), inferometer::RegisterError>(())
 /// ```
 #[derive(Debug)]

@@ -1,11 +1,11 @@
 //! Counts agree with each other and with what clients received, whatever happens to requests.
 
-use inferometer::{Registry, Snapshot};
+use inferometer::{Moment, Registry, Snapshot};
 use inferometer_serving::{CacheTier, ErrorType, FinishReason, RejectReason, RequestTracker, ServingMetrics, Status};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const THREADS: u64 = 4;
 const REQUESTS: u64 = 250; // of each thread
@@ -35,11 +35,11 @@ impl Numbers {
 fn front_end(seed: u64, metrics: &ServingMetrics, clients: &Clients, engine: &mpsc::Sender<RequestTracker>) {
     let mut numbers = Numbers(seed);
     for _ in 0..REQUESTS {
-        let mut request = metrics.request(Instant::now());
+        let mut request = metrics.request(Moment::now());
         request.prompt_tokens(1 + numbers.below(100));
         match numbers.below(10) {
             0 => {
-                request.rejected(RejectReason::QueueFull, Instant::now());
+                request.rejected(RejectReason::QueueFull, Moment::now());
                 clients.rejected.fetch_add(1, Relaxed);
             }
             1 => {
@@ -47,7 +47,7 @@ fn front_end(seed: u64, metrics: &ServingMetrics, clients: &Clients, engine: &mp
                 clients.aborted.fetch_add(1, Relaxed);
             }
             2 => {
-                request.error(ErrorType::Validation, Instant::now());
+                request.error(ErrorType::Validation, Moment::now());
                 clients.errors.fetch_add(1, Relaxed);
             }
             _ => engine.send(request).unwrap(),
@@ -67,13 +67,13 @@ fn engine(metrics: &ServingMetrics, clients: &Clients, queue: &mpsc::Receiver<Re
             let Some(mut request) = next.or_else(|| if batch.is_empty() { queue.recv().ok() } else { None }) else {
                 break;
             };
-            request.scheduled(Instant::now());
+            request.scheduled(Moment::now());
             batch.push(request);
         }
         if batch.is_empty() {
             return;
         }
-        recorder.step(Instant::now(), |step| {
+        recorder.step(Moment::now(), |step| {
             for request in &mut batch {
                 step.prefill(1);
                 let count = 1 + numbers.below(2);
@@ -95,11 +95,11 @@ fn engine(metrics: &ServingMetrics, clients: &Clients, queue: &mpsc::Receiver<Re
                 clients.aborted.fetch_add(1, Relaxed);
             }
             2 => {
-                batch.swap_remove(one).error(ErrorType::Internal, Instant::now());
+                batch.swap_remove(one).error(ErrorType::Internal, Moment::now());
                 clients.errors.fetch_add(1, Relaxed);
             }
             3..6 => {
-                batch.swap_remove(one).finished(FinishReason::Length, Instant::now());
+                batch.swap_remove(one).finished(FinishReason::Length, Moment::now());
                 clients.finished.fetch_add(1, Relaxed);
             }
             _ => {}
@@ -167,10 +167,10 @@ fn arrivals_are_ends_and_tokens_are_what_clients_received() {
 }
 
 /// A registry, the metrics of a model in it, and a moment.
-fn one() -> (Registry, ServingMetrics, Instant) {
+fn one() -> (Registry, ServingMetrics, Moment) {
     let registry = Registry::new();
     let metrics = ServingMetrics::builder("llama").registry(&registry).register().unwrap();
-    (registry, metrics, Instant::now())
+    (registry, metrics, Moment::now())
 }
 
 const MS: Duration = Duration::from_millis(1);

@@ -1,12 +1,12 @@
 //! Which series there are: of the table, of several models and engines, past the limit, and after a model has gone.
 
-use inferometer::{FamilySnapshot, Registry, SeriesSnapshot, Unit, Value};
+use inferometer::{FamilySnapshot, Moment, Registry, SeriesSnapshot, Unit, Value};
 use inferometer_serving::{
     EngineState, FinishReason, KvBlocks, LoadPhase, LoraAdapters, Metric, Presence, ServingMetrics,
     ServingMetricsBuilder,
 };
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn families(registry: &Registry) -> Vec<FamilySnapshot> {
     let mut families = registry.snapshot().families;
@@ -62,14 +62,14 @@ fn models_and_engines_share_families() {
     };
     let all = [("llama", "0"), ("llama", "1"), ("qwen", "0")].map(|(model, engine)| register(model, engine));
     for (metrics, requests) in all.iter().zip([1, 2, 4]) {
-        (0..requests).for_each(|_| metrics.request(Instant::now()).finished(FinishReason::Stop, Instant::now()));
+        (0..requests).for_each(|_| metrics.request(Moment::now()).finished(FinishReason::Stop, Moment::now()));
     }
     let ended = |labels: &[(&str, &str)]| registry.snapshot().counter("inference_requests_total", labels);
     assert_eq!(ended(&[]), Some(7));
     assert_eq!(ended(&[("model_name", "llama")]), Some(3));
     assert_eq!(ended(&[("model_name", "llama"), ("engine", "1")]), Some(2));
     // Registered once more, it goes on.
-    register("qwen", "0").request(Instant::now()).finished(FinishReason::Stop, Instant::now());
+    register("qwen", "0").request(Moment::now()).finished(FinishReason::Stop, Moment::now());
     assert_eq!(ended(&[("model_name", "qwen")]), Some(5));
 }
 
@@ -93,10 +93,10 @@ fn a_model_that_is_unloaded_takes_its_series_with_it() {
     let of_qwen = series("model_name", "qwen");
 
     // A request that is still under way keeps them until it has ended.
-    let request = first.request(Instant::now());
+    let request = first.request(Moment::now());
     first.unload();
     assert!(of_first(&registry) > 0);
-    request.finished(FinishReason::Stop, Instant::now());
+    request.finished(FinishReason::Stop, Moment::now());
     assert_eq!(of_first(&registry), 0);
     assert_eq!(registry.snapshot().counter("inference_requests_started_total", &[("model_name", "llama")]), Some(1));
 
@@ -116,7 +116,7 @@ fn ten_thousand_names_of_models_make_no_more_series_than_the_limit_and_one() {
     let registry = Registry::new();
     for i in 0..10_000 {
         let metrics = ServingMetrics::builder(&format!("model-{i}")).registry(&registry).register().unwrap();
-        metrics.request(Instant::now()).finished(FinishReason::Stop, Instant::now());
+        metrics.request(Moment::now()).finished(FinishReason::Stop, Moment::now());
     }
     let snapshot = registry.snapshot();
     for family in &snapshot.families {

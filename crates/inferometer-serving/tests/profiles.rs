@@ -1,12 +1,13 @@
 //! What the profiles make of one engine's metrics.
 
-use inferometer::Registry;
+use inferometer::testing::MockClock;
+use inferometer::{Moment, Registry};
 use inferometer_prometheus::{Exporter, Profile, ScrapeRequest};
 use inferometer_serving::{
     CacheTier, EngineState, ErrorType, FinishReason, KvBlocks, LoadPhase, LoraAdapters, Metric, RejectReason,
     ServingMetrics, profiles,
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A page of two engines, of which the second was registered first.
 fn page(profile: Profile) -> String {
@@ -16,7 +17,8 @@ fn page(profile: Profile) -> String {
         builder.with(Metric::RequestActive).register().unwrap()
     };
     let [_second, metrics] = ["1", "0"].map(register);
-    let start = Instant::now();
+    let _clock = MockClock::install(); // whose ticks are nanoseconds, so that sums are exact
+    let start = Moment::now();
     let at = |ms: u64| start + Duration::from_millis(ms);
     let mut recorder = metrics.step_recorder();
     recorder.wake(at(500));

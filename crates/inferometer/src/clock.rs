@@ -1,6 +1,6 @@
 //! The clock of timed sections.
 //!
-//! A reading is a number of ticks. On most machines that is the processor's time stamp counter: about 10 ns, a third of
+//! A reading is a number of ticks. On most machines that is the processor's time stamp counter: about 10 ns, two fifths of
 //! what `Instant::now` costs. `quanta` decides whether it can be used, and on most processors reads it too. On x86-64 it
 //! is read here: where the caches are cold, a call to a function of another crate, and what that looks at before it
 //! reads, cost more than all the rest. How long a tick is becomes known by comparing the counter with the
@@ -119,13 +119,13 @@ pub(crate) fn nanos_per_tick() -> f32 {
 }
 
 /// Nanoseconds as ticks.
-fn ticks(nanos: u64) -> u64 {
+pub(crate) fn ticks(nanos: u64) -> u64 {
     divided(nanos, STATE.scale.load(Relaxed))
 }
 
 /// In fixed point: nanoseconds by a scale are ticks, and by ticks a scale.
 fn divided(nanos: u64, by: u64) -> u64 {
-    ((u128::from(nanos) << SCALE_BITS) / u128::from(by.max(1))) as u64
+    u64::try_from((u128::from(nanos) << SCALE_BITS) / u128::from(by.max(1))).unwrap_or(u64::MAX)
 }
 
 /// Whether a test has taken the place of the clock.
@@ -200,16 +200,16 @@ pub(crate) fn hold() -> Held {
 
 /// What the checks of the counter against the monotonic clock remember.
 struct Checks {
-    last: Option<Moment>,
+    last: Option<Reading>,
     /// Since when the counter has kept its speed.
-    first: Option<Moment>,
+    first: Option<Reading>,
     /// How many checks in a row have found another speed.
     strikes: u32,
 }
 
 /// Both clocks at the same time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Moment {
+struct Reading {
     ticks: u64,
     nanos: u64,
 }
@@ -240,7 +240,7 @@ const MOST_STRIKES: u32 = 4;
 const REFINE_AFTER: u64 = 1_000_000_000;
 
 impl Checks {
-    fn look(&mut self, now: Moment, scale: u64) -> Finding {
+    fn look(&mut self, now: Reading, scale: u64) -> Finding {
         let (Some(last), Some(first)) = (self.last, self.first) else {
             (self.last, self.first) = (Some(now), Some(now));
             return Finding::TooSoon;
@@ -303,14 +303,14 @@ pub(crate) fn check() {
 }
 
 /// Both clocks, the counter between two readings of the other that are close together.
-fn read_both() -> Moment {
+fn read_both() -> Reading {
     let tries = (0..5).map(|_| {
         let before = monotonic_nanos();
         let ticks = now();
         let after = monotonic_nanos();
-        (after - before, Moment { ticks, nanos: before + (after - before) / 2 })
+        (after - before, Reading { ticks, nanos: before + (after - before) / 2 })
     });
-    tries.min_by_key(|(gap, _)| *gap).map_or(Moment { ticks: 0, nanos: 0 }, |(_, moment)| moment)
+    tries.min_by_key(|(gap, _)| *gap).map_or(Reading { ticks: 0, nanos: 0 }, |(_, reading)| reading)
 }
 
 /// Puts a test in the place of the clock. A tick is a nanosecond then.
@@ -358,7 +358,7 @@ mod tests {
     const FAST: u64 = (1 << SCALE_BITS) / 3;
 
     fn moments(checks: &mut Checks, scale: u64, moments: &[(u64, u64)]) -> Vec<Finding> {
-        moments.iter().map(|&(ticks, nanos)| checks.look(Moment { ticks, nanos }, scale)).collect()
+        moments.iter().map(|&(ticks, nanos)| checks.look(Reading { ticks, nanos }, scale)).collect()
     }
 
     fn fresh() -> Checks {
@@ -400,7 +400,7 @@ mod tests {
         let mut checks = fresh();
         let ticks = [9 * second, 10 * second, 8 * second, 30 * second, 31 * second];
         let found: Vec<_> =
-            (0..).zip(ticks).map(|(at, ticks)| checks.look(Moment { ticks, nanos: at * second }, FAST)).collect();
+            (0..).zip(ticks).map(|(at, ticks)| checks.look(Reading { ticks, nanos: at * second }, FAST)).collect();
         assert_eq!(found[4], Finding::Broken);
     }
 

@@ -5,8 +5,8 @@
 //! classic and their native exposition at once, and their memory does not grow with what they observe.
 //!
 //! ```
-//! use inferometer::{Counter, Family, Histogram, LabelSet, LabelValue, Registry, metric};
-//! use std::time::{Duration, Instant};
+//! use inferometer::{Counter, Family, Histogram, LabelSet, LabelValue, Moment, Registry, metric};
+//! use std::time::Duration;
 //!
 //! /// Requests finished, by outcome.
 //! #[metric(name = "inference_requests_total")]
@@ -29,7 +29,7 @@
 //! static ITL: Histogram = Histogram::new();
 //!
 //! // The decode loop: one step gave eight sequences a token each.
-//! let start = Instant::now();
+//! let start = Moment::now();
 //! ITL.record_n(start.elapsed(), 8);
 //! REQUESTS.get(&Outcome { model_name: "llama", status: Status::Ok }).increment(1);
 //!
@@ -73,6 +73,9 @@
 //! let logits = time!(FORWARD, [0.1, 0.9].map(f32::exp));
 //! # let _ = logits;
 //! ```
+//!
+//! What a program times itself, step by step, it can time with [`Moment`]s, which are read in two fifths of the time of an
+//! `Instant`.
 //!
 //! # Exemplars
 //!
@@ -138,6 +141,8 @@ mod instrument;
 mod label;
 #[cfg(not(loom))]
 mod macros;
+#[cfg(not(loom))]
+mod moment;
 #[cfg(all(feature = "overhead", not(loom)))]
 pub mod overhead;
 #[cfg(not(loom))]
@@ -172,6 +177,7 @@ pub use {
     },
     label::{LabelSet, LabelValue},
     macros::Level,
+    moment::Moment,
     process::ProcessCollector,
     registry::{
         Collector, CollectorError, CollectorFamily, CollectorSink, Kind, Matcher, NameError, RegisterError, Registry,

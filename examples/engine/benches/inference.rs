@@ -19,7 +19,7 @@
 //! cache; the example engine fetches them.
 
 use criterion::Criterion;
-use inferometer::{DEFAULT_BUDGET, Registry, set_budget};
+use inferometer::{DEFAULT_BUDGET, Moment, Registry, set_budget};
 use inferometer_benches::cpu_clock;
 use inferometer_benches::inputs::SplitMix64;
 use inferometer_benches::paired::Difference;
@@ -73,8 +73,8 @@ fn block<T: Telemetry>(subject: &Subject, telemetry: &mut T, spin: Duration) -> 
     let (request, _events) = Request::new(PROMPT.to_vec(), GenerationParams::default());
 
     let begin = cpu_clock::now();
-    let start = Instant::now();
-    let clock = || if T::READS_CLOCK { Instant::now() } else { start };
+    let start = Moment::now();
+    let clock = || if T::READS_CLOCK { Moment::now() } else { start };
     let mut tracker = front_end.request_arrived(&request);
     let woke_up = clock();
     telemetry.woke_up(woke_up);

@@ -1,7 +1,6 @@
 //! What travels between the front end and the engine thread: a request on the way in, events on the way out.
 
-use std::time::Instant;
-
+use inferometer::Moment;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// How the next token is picked and when to stop.
@@ -31,7 +30,7 @@ pub struct Request {
     /// How to generate.
     pub params: GenerationParams,
     /// When the front end had the request.
-    pub arrived: Instant,
+    pub arrived: Moment,
     /// Where the tokens go. The engine never blocks on it; what it holds is bounded by `max_tokens`. A closed
     /// channel is how a client that has gone away cancels its request.
     pub events: UnboundedSender<Event>,
@@ -41,7 +40,7 @@ impl Request {
     /// A request that has just arrived, and the receiver of its events. Dropping the receiver cancels the request.
     pub fn new(prompt: Vec<u32>, params: GenerationParams) -> (Self, UnboundedReceiver<Event>) {
         let (events, receiver) = unbounded_channel();
-        let request = Self { prompt, params, arrived: Instant::now(), events };
+        let request = Self { prompt, params, arrived: Moment::now(), events };
         (request, receiver)
     }
 }

@@ -11,9 +11,9 @@
 mod delay;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, TryRecvError};
+use inferometer::Moment;
 use rayon::prelude::*;
 
 use crate::model::{self, ModelError, Sequence, SharedModel};
@@ -69,9 +69,9 @@ pub struct Scheduler<T: Telemetry> {
     running: Vec<Running<T::Tracker>>,
     telemetry: T,
     /// The end of the step before, if it was followed by nothing but this one.
-    last_end: Option<Instant>,
+    last_end: Option<Moment>,
     /// What [`Telemetry::READS_CLOCK`] gets in place of the time.
-    epoch: Instant,
+    epoch: Moment,
     /// How the front end knows that this scheduler exists.
     _alive: Arc<()>,
 }
@@ -132,7 +132,7 @@ impl<T: Telemetry> Scheduler<T> {
             queue,
             telemetry,
             last_end: None,
-            epoch: Instant::now(),
+            epoch: Moment::now(),
             _alive: alive,
         }
     }
@@ -176,14 +176,14 @@ impl<T: Telemetry> Scheduler<T> {
     }
 
     /// Lets go of the sequences whose clients have gone, which makes their places free for this step.
-    fn release_cancelled(&mut self, begin: Instant) {
+    fn release_cancelled(&mut self, begin: Moment) {
         for running in self.running.extract_if(.., |running| running.request.events.is_closed()) {
             running.finish(begin, FinishReason::Abort, None);
         }
     }
 
     /// Fills the free places with the request that was taken from the queue already, if there is one, and from the queue.
-    fn admit(&mut self, begin: Instant, mut next: Option<Queued<T::Tracker>>) {
+    fn admit(&mut self, begin: Moment, mut next: Option<Queued<T::Tracker>>) {
         let mut prompt_tokens = 0;
         while self.running.len() < self.config.max_running && prompt_tokens < self.config.max_prefill_tokens {
             let queued = next.take().or_else(|| self.queue.try_recv().ok());
@@ -232,7 +232,7 @@ impl<T: Telemetry> Scheduler<T> {
     }
 
     /// Tells what the step did.
-    fn record(&mut self, end: Instant) {
+    fn record(&mut self, end: Moment) {
         let running = &mut self.running;
         self.telemetry.step(end, |step| {
             for running in running {
@@ -247,7 +247,7 @@ impl<T: Telemetry> Scheduler<T> {
     }
 
     /// Sends each sequence's token, and lets go of the sequences that have ended.
-    fn hand_out(&mut self, end: Instant) {
+    fn hand_out(&mut self, end: Moment) {
         let ended = self.running.extract_if(.., |running| match &running.outcome {
             None => false,
             Some(Outcome::Token { token, end, .. }) => {
@@ -295,8 +295,8 @@ impl<T: Telemetry> Scheduler<T> {
     }
 
     #[inline]
-    fn now(&self) -> Instant {
-        if T::READS_CLOCK { Instant::now() } else { self.epoch }
+    fn now(&self) -> Moment {
+        if T::READS_CLOCK { Moment::now() } else { self.epoch }
     }
 }
 
@@ -336,7 +336,7 @@ impl<R: Tracker> Running<R> {
         Ok(())
     }
 
-    fn finish(self, end: Instant, reason: FinishReason, failure: Option<String>) {
+    fn finish(self, end: Moment, reason: FinishReason, failure: Option<String>) {
         self.tracker.finished(reason, end);
         let event = match failure {
             Some(message) => Event::Failed(message),

@@ -1,7 +1,7 @@
 //! Records a counter and a histogram in a loop and serves them: `curl http://127.0.0.1:9898/metrics`.
 
-use inferometer::{Counter, Histogram, metric};
-use std::time::{Duration, Instant};
+use inferometer::{Counter, Histogram, Moment, metric};
+use std::time::Duration;
 
 /// Tokens generated.
 #[metric(name = "quickstart_generation_tokens_total")]
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = inferometer_prometheus::Exporter::builder().build()?.serve("127.0.0.1:9898")?;
     println!("metrics: http://{}/metrics", server.local_addr());
     loop {
-        let start = Instant::now();
+        let start = Moment::now();
         std::thread::sleep(Duration::from_millis(8)); // the step of a model
         STEP.record(start.elapsed());
         TOKENS.increment(4);

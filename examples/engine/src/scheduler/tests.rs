@@ -97,11 +97,11 @@ struct Log {
 #[derive(Debug, Clone)]
 struct RecordedRequest {
     log: Recorded,
-    arrived: Instant,
-    scheduled: Option<Instant>,
-    first_token: Option<Instant>,
+    arrived: Moment,
+    scheduled: Option<Moment>,
+    first_token: Option<Moment>,
     tokens: usize,
-    end: Option<(FinishReason, Instant)>,
+    end: Option<(FinishReason, Moment)>,
 }
 
 #[derive(Debug, Default)]
@@ -112,7 +112,7 @@ struct RecordedStep {
 
 /// A step of which is told what happened.
 struct StepUnderWay {
-    end: Instant,
+    end: Moment,
     step: RecordedStep,
 }
 
@@ -155,8 +155,8 @@ impl Telemetry for Recorded {
     fn front_end(&self) -> Self {
         self.clone()
     }
-    fn woke_up(&mut self, _: Instant) {}
-    fn step(&mut self, end: Instant, tell: impl FnOnce(&mut StepUnderWay)) {
+    fn woke_up(&mut self, _: Moment) {}
+    fn step(&mut self, end: Moment, tell: impl FnOnce(&mut StepUnderWay)) {
         let mut step = StepUnderWay { end, step: RecordedStep::default() };
         tell(&mut step);
         self.log().steps.push(step.step);
@@ -177,10 +177,10 @@ impl FrontEnd for Recorded {
 }
 
 impl Tracker for RecordedRequest {
-    fn scheduled(&mut self, now: Instant) {
+    fn scheduled(&mut self, now: Moment) {
         assert_eq!(self.scheduled.replace(now), None, "once");
     }
-    fn finished(self, reason: FinishReason, now: Instant) {
+    fn finished(self, reason: FinishReason, now: Moment) {
         let log = self.log.clone();
         log.log().requests.push(Self { end: Some((reason, now)), ..self });
     }
@@ -290,7 +290,7 @@ fn the_counts_agree() {
 fn a_request_that_arrives_while_the_step_begins_is_not_scheduled_before_it_arrived() {
     let mut bench = bench(Counting::new(), SchedulerConfig::default());
     let (mut request, _client) = Request::new(vec![1], GenerationParams { max_tokens: 1, ..Default::default() });
-    request.arrived += Duration::from_millis(10);
+    request.arrived = request.arrived + Duration::from_millis(10);
     bench.submitter.submit(request).expect("there is room");
     bench.scheduler.step();
     let log = bench.recorded.log();

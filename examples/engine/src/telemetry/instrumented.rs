@@ -3,9 +3,7 @@
 //! The engine has no data for some of the catalogue, and leaves it alone: it has a key-value cache for each sequence and no
 //! blocks or prefixes to share, never preempts, does not speculate, has no adapters, and estimates no work.
 
-use std::time::Instant;
-
-use inferometer::Timer;
+use inferometer::{Moment, Timer};
 use inferometer_serving::{
     ErrorType, FinishReason as End, RejectReason as Rejection, RequestTracker, ServingMetrics, Stage as HostStage,
     StepRecorder, TokenizerOperation,
@@ -55,12 +53,12 @@ impl Telemetry for Instrumented {
     }
 
     #[inline]
-    fn woke_up(&mut self, now: Instant) {
+    fn woke_up(&mut self, now: Moment) {
         self.recorder.wake(now);
     }
 
     #[inline]
-    fn step(&mut self, now: Instant, tell: impl FnOnce(&mut Self::Step<'_>)) {
+    fn step(&mut self, now: Moment, tell: impl FnOnce(&mut Self::Step<'_>)) {
         self.recorder.step(now, tell);
     }
 }
@@ -85,7 +83,7 @@ impl FrontEnd for InstrumentedFrontEnd {
     }
 
     fn tokenize<R>(&self, work: impl FnOnce() -> R) -> R {
-        let start = Instant::now();
+        let start = Moment::now();
         let tokens = work();
         self.metrics.tokenized(TokenizerOperation::Tokenize, start.elapsed());
         tokens
@@ -93,11 +91,11 @@ impl FrontEnd for InstrumentedFrontEnd {
 }
 
 impl Tracker for RequestTracker {
-    fn scheduled(&mut self, now: Instant) {
+    fn scheduled(&mut self, now: Moment) {
         RequestTracker::scheduled(self, now);
     }
 
-    fn finished(self, reason: FinishReason, now: Instant) {
+    fn finished(self, reason: FinishReason, now: Moment) {
         match reason {
             FinishReason::Stop => RequestTracker::finished(self, End::Stop, now),
             FinishReason::Length => RequestTracker::finished(self, End::Length, now),
@@ -111,7 +109,7 @@ impl Tracker for RequestTracker {
             RejectReason::QueueFull => Rejection::QueueFull,
             RejectReason::ShuttingDown => Rejection::ShuttingDown,
         };
-        RequestTracker::rejected(self, reason, Instant::now());
+        RequestTracker::rejected(self, reason, Moment::now());
     }
 }
 

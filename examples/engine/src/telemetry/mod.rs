@@ -7,8 +7,8 @@ mod figures;
 mod instrumented;
 mod stage;
 
+use inferometer::Moment;
 use std::fmt;
-use std::time::Instant;
 
 pub use figures::{Account, Figures, Quantiles, StageFigures};
 pub use instrumented::{Instrumented, InstrumentedFrontEnd};
@@ -38,10 +38,10 @@ pub trait Telemetry: Stages + Send + Sync + 'static {
     fn front_end(&self) -> Self::FrontEnd;
 
     /// There was nothing to do until now; a step begins.
-    fn woke_up(&mut self, now: Instant);
+    fn woke_up(&mut self, now: Moment);
 
     /// An iteration over all running sequences has ended; `tell` says what happened in it.
-    fn step(&mut self, now: Instant, tell: impl FnOnce(&mut Self::Step<'_>));
+    fn step(&mut self, now: Moment, tell: impl FnOnce(&mut Self::Step<'_>));
 }
 
 /// What the front end reports, from any thread.
@@ -59,10 +59,10 @@ pub trait FrontEnd: Stages + Clone + Send + Sync + 'static {
 /// A request that is followed. One that is dropped was given up.
 pub trait Tracker: fmt::Debug + Send + 'static {
     /// It left the queue and takes part in the step that began then.
-    fn scheduled(&mut self, now: Instant);
+    fn scheduled(&mut self, now: Moment);
 
     /// It has ended, whether it ran or not.
-    fn finished(self, reason: FinishReason, now: Instant);
+    fn finished(self, reason: FinishReason, now: Moment);
 
     /// It never entered the queue.
     fn rejected(self, reason: RejectReason);
@@ -108,9 +108,9 @@ impl Telemetry for NoTelemetry {
         Self
     }
     #[inline]
-    fn woke_up(&mut self, _: Instant) {}
+    fn woke_up(&mut self, _: Moment) {}
     #[inline]
-    fn step(&mut self, _: Instant, tell: impl FnOnce(&mut Self)) {
+    fn step(&mut self, _: Moment, tell: impl FnOnce(&mut Self)) {
         tell(&mut Self);
     }
 }
@@ -130,9 +130,9 @@ impl FrontEnd for NoTelemetry {
 
 impl Tracker for NoTelemetry {
     #[inline]
-    fn scheduled(&mut self, _: Instant) {}
+    fn scheduled(&mut self, _: Moment) {}
     #[inline]
-    fn finished(self, _: FinishReason, _: Instant) {}
+    fn finished(self, _: FinishReason, _: Moment) {}
     #[inline]
     fn rejected(self, _: RejectReason) {}
 }
