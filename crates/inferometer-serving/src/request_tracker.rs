@@ -52,6 +52,8 @@ pub struct RequestTracker {
 enum State {
     Waiting,
     Running,
+    /// It runs, and has had a token since it does.
+    Decoding,
     Ended,
 }
 
@@ -103,7 +105,7 @@ impl RequestTracker {
 
     /// The request has to make room and waits to be scheduled again.
     pub fn preempted(&mut self) {
-        if self.state == State::Running {
+        if matches!(self.state, State::Running | State::Decoding) {
             self.state = State::Waiting;
             self.series.preemptions.increment(1);
             self.series.requests_running.decrement(1);
@@ -136,13 +138,10 @@ impl RequestTracker {
         self.end(FinishReason::Rejected, now.into());
     }
 
-    /// Whether it runs, is of these series, and had its last token at that moment.
+    /// Whether it goes on decoding, is of these series, and had its last token then.
     #[inline]
     pub(crate) fn goes_on(&self, series: &Arc<Series>, since: Moment) -> bool {
-        (self.state == State::Running)
-            & (self.generated > 0)
-            & (self.last_token == since)
-            & Arc::ptr_eq(&self.series, series)
+        (self.state == State::Decoding) & (self.last_token == since) & Arc::ptr_eq(&self.series, series)
     }
 
     /// Tokens of a request that goes on; the rest is recorded elsewhere.
@@ -181,6 +180,7 @@ impl RequestTracker {
             }
             self.count_prompt();
         }
+        self.state = State::Decoding;
         self.go_on(now, count);
     }
 
@@ -204,7 +204,7 @@ impl RequestTracker {
         let series = Arc::clone(&self.series);
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Waiting => series.requests_waiting.decrement(1),
-            State::Running => series.requests_running.decrement(1),
+            State::Running | State::Decoding => series.requests_running.decrement(1),
             State::Ended => return,
         }
         series.requests_in_flight.decrement(1);
