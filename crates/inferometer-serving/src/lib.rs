@@ -37,9 +37,8 @@
 //! # Costs
 //!
 //! A token of a request that goes on is two adds to the request's own memory; a step is recorded once for all its tokens,
-//! with one reading of the clock, which the engine makes: a [`Moment`](inferometer::Moment), or an `Instant` at the price of
-//! a conversion. Nothing that is recorded of requests and steps allocates, locks
-//! or looks a label up.
+//! with one reading of the clock, which the engine makes: a [`Moment`](inferometer::Moment), or an `Instant` at the
+//! price of a conversion. Nothing that is recorded of requests and steps allocates, locks or looks a label up.
 //!
 //! # Labels
 //!

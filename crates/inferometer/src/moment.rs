@@ -5,7 +5,7 @@ use std::ops::{Add, Sub};
 use std::time::{Duration, Instant};
 
 /// A point in time, by the clock that timed sections are measured with: on most machines the processor's time stamp counter,
-/// which is read in two fifths of the time that [`Instant::now`] takes, and without any memory that a step would find cold.
+/// which is read in two fifths of the time that [`Instant::now`] takes, and with one cache line of memory.
 ///
 /// It goes up steadily, also between threads, and follows the system's monotonic clock: how long a tick is, each scrape
 /// checks and refines. A moment has one word, and two of them are compared and subtracted at once.
@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 /// # Ok::<(), inferometer::RegisterError>(())
 /// ```
 ///
-/// An [`Instant`] can be made a moment: both clocks are read for it, so it takes some 100 ns and is right to some tens of
-/// nanoseconds. What needs the time itself takes a moment from the start.
+/// An [`Instant`] can be made a moment: both clocks are read for it, so it takes longer than the `Instant` itself, and is
+/// right to some tens of nanoseconds. Who can takes a moment from the start.
 ///
 /// With `--cfg inferometer_off` it is still a point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

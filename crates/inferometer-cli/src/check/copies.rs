@@ -1,9 +1,9 @@
 //! A copy of a program for each of its processes.
 //!
 //! All processes of a program share the pages that its file has in memory, and have them from when it was written. Which
-//! lines of the caches these compete for is an accident of that moment, and lasts: three copies of one program that did the
-//! same steps of 55 us differed by up to 1 %, run after run. So each process gets a copy of its own, for which the accident is
-//! drawn anew, and what remains of it is noise that a run can see.
+//! lines of the caches these compete for is an accident of that moment, and lasts: three copies of one program that did
+//! the same steps of 55 us differed by up to 1 %, run after run. So each process gets a copy of its own, for which the
+//! accident is drawn anew, and what remains of it is noise that a run can see.
 
 use anyhow::{Context, Result};
 use object::{Object, ObjectSegment, ReadCache};

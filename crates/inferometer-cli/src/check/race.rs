@@ -13,10 +13,11 @@
 //!
 //! A process also keeps what it was given when it started: its addresses, and above all its pages of memory, of which
 //! some are slower than others (by a tenth and more on virtual machines), those of its code among them: see
-//! [`super::copies`]. So processes live for some rounds only. The four that are started together are a *crew*. Pages that a process returns are the first to be given out again, and crews end
-//! in the reverse order of their start; so the first of a crew gets what the first of the crew before had. In four
-//! crews, a *cycle*, each program takes each place once, and what a place adds or saves cancels out. Addresses are
-//! left to the system's randomisation, helped by an environment of random size and by bytes that are left out at random.
+//! [`super::copies`]. So processes live for some rounds only. The four that are started together are a *crew*. Pages that
+//! a process returns are the first to be given out again, and crews end in the reverse order of their start; so the first
+//! of a crew gets what the first of the crew before had. In four crews, a *cycle*, each program takes each place once, and
+//! what a place adds or saves cancels out. Addresses are left to the system's randomisation, helped by an environment of
+//! random size and by bytes that are left out at random.
 
 use super::copies::Original;
 use super::cores::Pinning;

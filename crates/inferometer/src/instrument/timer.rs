@@ -93,9 +93,9 @@ struct Sample {
     is_measured: bool,
 }
 
-/// A [`Sample`] in one register: the slot of the word, the weight, and in units of 16 ticks what it has cost up to the start of the
-/// section, if it measures that. A start that took longer than fits, some 50 us, was interrupted, or is the first one of the
-/// process: it says nothing of what samples cost.
+/// A [`Sample`] in one register: the slot of the word, the weight, and in units of 16 ticks what it has cost up to the
+/// start of the section, if it measures that. A start that took longer than fits, some 50 us, was interrupted, or is the
+/// first one of the process: it says nothing of what samples cost.
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 struct Packed(u64);

@@ -30,6 +30,19 @@ const LIBRARIES: [&str; 12] = [
 /// Integration tests of the core in which threads meet.
 const THREADED_TESTS: [&str; 4] = ["conservation", "exemplars", "faults_threads", "sampling"];
 
+/// Integration tests of features that are off by default.
+const TESTS_OF_FEATURES: [&str; 9] = [
+    "allocation",
+    "current_span",
+    "facade",
+    "facade_allocation",
+    "facade_installed",
+    "alongside",
+    "authentication",
+    "tls",
+    "profiles",
+];
+
 /// The sanitizer's runtime comes with the compiler for this target.
 const SANITIZED_TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -42,28 +55,40 @@ pub(super) fn format(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     Ok(passed("all crates"))
 }
 
-/// Of what `cargo build` builds without being told.
+/// Of what `cargo build` builds without being told; with all that is off by default, and without what is on.
 pub(super) fn lints(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
-    log.run(workspace.cargo(Build::Plain).args(["clippy", "--all-targets", "--", "-D", "warnings"]))?;
-    let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["clippy", "-p", "inferometer", "--features", "metrics,overhead,tracing", "--all-targets"]);
-    log.run(cargo.args(["--", "-D", "warnings"]))?;
-    let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["clippy", "-p", "inferometer-prometheus", "--features", metrics_exporter(), "--features", "tls"]);
-    log.run(cargo.args(["--all-targets", "--", "-D", "warnings"]))?;
-    for features in [["--features", "profiles"].as_slice(), &["--no-default-features"]] {
+    let clippy = |options: &[&str]| {
         let mut cargo = workspace.cargo(Build::Plain);
-        cargo.args(["clippy", "-p", "inferometer-gpu", "--all-targets"]).args(features);
-        log.run(cargo.args(["--", "-D", "warnings"]))?;
+        cargo.arg("clippy").args(options);
+        cargo
+    };
+    for mut cargo in [
+        clippy(&[]),
+        with_features(workspace, "clippy"),
+        clippy(&["-p", "inferometer-gpu", "--no-default-features"]),
+        // The service without the server.
+        clippy(&["-p", "inferometer-prometheus", "--no-default-features", "--features", "tower"]),
+    ] {
+        log.run(cargo.args(["--all-targets", "--", "-D", "warnings"]))?;
     }
-    let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["clippy", "-p", "inferometer-serving", "--features", "profiles", "--all-targets"]);
-    log.run(cargo.args(["--", "-D", "warnings"]))?;
-    // The service without the server.
-    let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["clippy", "-p", "inferometer-prometheus", "--no-default-features", "--features", "tower"]);
-    log.run(cargo.args(["--", "-D", "warnings"]))?;
     Ok(passed("no warnings"))
+}
+
+/// Cargo for the libraries with the features that are off by default: all of them at once, so that each crate is built for
+/// it once.
+fn with_features(workspace: &Workspace, command: &str) -> Command {
+    let mut cargo = workspace.cargo(Build::Plain);
+    cargo.args([command, "-p", "inferometer", "-p", "inferometer-prometheus"]);
+    cargo.args(["-p", "inferometer-gpu", "-p", "inferometer-serving"]);
+    for features in [
+        "inferometer/metrics,inferometer/overhead,inferometer/tracing",
+        "inferometer-prometheus/tls",
+        "inferometer-gpu/profiles,inferometer-serving/profiles",
+    ] {
+        cargo.args(["--features", features]);
+    }
+    cargo.arg("--features").arg(format!("inferometer-prometheus/{}", metrics_exporter()));
+    cargo
 }
 
 /// The feature for what is served alongside, in as many formats as can be built here.
@@ -99,47 +124,31 @@ pub(super) fn docs(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
 
 pub(super) fn tests(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
     let mut output = log.run(workspace.cargo(Build::Plain).args(["test", "--no-fail-fast"]))?;
-    // What comes with a feature that is off by default.
-    let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["test", "-p", "inferometer", "--features", "metrics,overhead,tracing", "--lib"]);
-    cargo.args(["--test", "allocation", "--test", "current_span"]);
-    output +=
-        &log.run(cargo.args(["--test", "facade", "--test", "facade_allocation", "--test", "facade_installed"]))?;
-    let mut cargo = workspace.cargo(Build::Plain);
-    output += &log.run(cargo.args(["test", "-p", "inferometer", "--features", "metrics", "--doc", "facade"]))?;
-    let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["test", "-p", "inferometer-prometheus", "--features", metrics_exporter()]);
-    output += &log.run(cargo.args(["--lib", "--test", "alongside"]))?;
-    let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["test", "-p", "inferometer-prometheus", "--features", metrics_exporter()]);
-    output += &log.run(cargo.args(["--doc", "alongside"]))?;
-    let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["test", "-p", "inferometer-prometheus", "--features", "tls", "--lib", "--test", "authentication"]);
-    output += &log.run(cargo.args(["--test", "tls"]))?;
-    let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["test", "-p", "inferometer-prometheus", "--features", "tls", "--doc"]);
-    // More than one filter, so behind the dashes.
-    output += &log.run(cargo.args(["--", "web_config", "serve_with"]))?;
-    let mut cargo = workspace.cargo(Build::Plain);
-    cargo.args(["test", "-p", "inferometer-gpu", "--features", "profiles", "--lib", "--test", "profiles"]);
+    // What comes with features that are off by default.
+    let mut cargo = with_features(workspace, "test");
+    cargo.args(["--no-fail-fast", "--lib"]);
+    for test in TESTS_OF_FEATURES {
+        cargo.args(["--test", test]);
+    }
     output += &log.run(&mut cargo)?;
-    let mut cargo = workspace.cargo(Build::Plain);
-    output += &log.run(cargo.args(["test", "-p", "inferometer-gpu", "--features", "profiles", "--doc", "profiles"]))?;
-    let mut cargo = workspace.cargo(Build::Plain);
-    output += &log.run(cargo.args(["test", "-p", "inferometer-serving", "--features", "profiles"]))?;
+    // More than one filter, so behind the dashes.
+    let mut cargo = with_features(workspace, "test");
+    output += &log.run(cargo.args(["--doc", "--", "facade", "alongside", "web_config", "serve_with", "profiles"]))?;
     // The NVML library that the tests load.
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-fake-nvml"]))?;
     // The end-to-end tests' own tools, and the programs in the README.
-    output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--lib"]))?;
+    let mut cargo = workspace.cargo(Build::Plain);
+    output += &log.run(cargo.args(["test", "-p", "inferometer-e2e", "--lib", "--test", "faults_map"]))?;
     output += &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--doc"]))?;
-    output +=
-        &log.run(workspace.cargo(Build::Plain).args(["test", "-p", "inferometer-e2e", "--test", "faults_map"]))?;
     counted::outcome(&output)
 }
 
-/// All builds without recording; the tests of what is recorded cannot pass, and one file has those of this build.
+/// All that records builds without recording; the tests of what is recorded cannot pass, and one file has those of this
+/// build.
 pub(super) fn tests_off(workspace: &Workspace, log: &mut Log) -> Result<Outcome> {
-    log.run(workspace.cargo(Build::Off).arg("build").args(LIBRARIES))?;
+    let mut cargo = workspace.cargo(Build::Off);
+    cargo.args(["build", "-p", "inferometer-gpu", "-p", "inferometer-prometheus", "-p", "inferometer-serving"]);
+    log.run(&mut cargo)?;
     let mut cargo = workspace.cargo(Build::Off);
     cargo.args(["test", "-p", "inferometer", "--features", "metrics", "--test", "switched_off"]);
     counted::outcome(&log.run(&mut cargo)?)
