@@ -60,8 +60,8 @@ pub(crate) fn ensure() {
     }
 }
 
-/// Measures one of the costs again, each in its turn, if that was long ago. For a scrape, which takes a quarter of a
-/// millisecond longer by it.
+/// Measures one of the costs again, each in its turn, if that was long ago. For a scrape, which takes 0.15 to 0.4 ms
+/// longer by it.
 pub(crate) fn refresh() {
     ensure();
     let (measured, now) = (MEASURED.load(Relaxed), clock::now());
