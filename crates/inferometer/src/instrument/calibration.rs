@@ -122,14 +122,14 @@ fn add(batches: u32) -> Option<()> {
         g.increment(1);
         h.increment(1);
     };
-    costs::ADD.hot().follow(added_by(batches, add) / counters.len() as f32);
+    costs::ADD.hot().follow(added_by(batches, add) / counters.len() as f32, batches);
     Some(())
 }
 
 fn observe(batches: u32) -> Option<()> {
     let histograms: Vec<Histogram> = several(4, |registry, name| registry.histogram(name, &[]))?;
     let observe = |i| histograms.iter().for_each(|histogram| histogram.record_nanos(black_box(u64::from(i) << 8)));
-    costs::OBSERVE.hot().follow(added_by(batches, observe) / histograms.len() as f32);
+    costs::OBSERVE.hot().follow(added_by(batches, observe) / histograms.len() as f32, batches);
     Some(())
 }
 
@@ -137,7 +137,7 @@ fn observe(batches: u32) -> Option<()> {
 fn event(batches: u32) -> Option<()> {
     let rarely = timed(4, Sampling::EveryN(Sampling::MAX_N))?;
     let count = |_| rarely.iter().for_each(|histogram| _ = histogram.start().stop());
-    costs::SAMPLED.event.hot().follow(added_by(batches, count) / rarely.len() as f32);
+    costs::SAMPLED.event.hot().follow(added_by(batches, count) / rarely.len() as f32, batches);
     Some(())
 }
 
@@ -149,8 +149,8 @@ fn sample(batches: u32) -> Option<()> {
     // None where another thread records to shared cells.
     if !unseen.is_empty() {
         let event = costs::SAMPLED.event.hot().get();
-        costs::SAMPLED.sample.follow(median(from_outside) - event);
-        costs::SAMPLED.besides.follow(median(unseen) - event);
+        costs::SAMPLED.sample.follow(median(from_outside) - event, batches);
+        costs::SAMPLED.besides.follow(median(unseen) - event, batches);
     }
     Some(())
 }

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 #[derive(Debug)]
 pub(crate) struct Hot {
     nanos: AtomicU32,
-    /// How often that was measured, up to [`Hot::MEMORY`].
-    times: AtomicU32,
+    /// In how many batches that was measured, up to [`Hot::MEMORY`].
+    batches: AtomicU32,
 }
 
 /// What a record costs.
@@ -45,25 +45,25 @@ const MOST_TIMES: f32 = 4.0;
 const LEAST: f32 = 10.0;
 
 impl Hot {
-    /// The mean goes over about so many of the last times.
+    /// The mean goes over about so many of the last batches.
     const MEMORY: u32 = 8;
 
     /// It is taken for this until it is measured.
     const fn usually(nanos: f32) -> Self {
-        Hot { nanos: AtomicU32::new(nanos.to_bits()), times: AtomicU32::new(0) }
+        Hot { nanos: AtomicU32::new(nanos.to_bits()), batches: AtomicU32::new(0) }
     }
 
     pub(crate) fn get(&self) -> f32 {
         f32::from_bits(self.nanos.load(Relaxed))
     }
 
-    /// Takes in what was measured: the mean counts, for it is a difference of two times, and a processor changes its speed.
-    /// What cannot be is cut to what can. One thread at a time does this; two would lose one of the two.
-    pub(crate) fn follow(&self, nanos: f32) {
+    /// Takes in what so many batches have measured: the mean counts, for it is a difference of two times, and a processor
+    /// changes its speed. What cannot be is cut to what can. One thread at a time does this; two would lose one of the two.
+    pub(crate) fn follow(&self, nanos: f32, batches: u32) {
         let (nanos, known) = (nanos.clamp(0.05, 10_000.0), self.get());
-        let times = (self.times.load(Relaxed) + 1).min(Self::MEMORY);
-        self.times.store(times, Relaxed);
-        self.nanos.store((known + (nanos - known) / times as f32).to_bits(), Relaxed);
+        let all = (self.batches.load(Relaxed) + batches).min(Self::MEMORY);
+        self.batches.store(all, Relaxed);
+        self.nanos.store((known + (nanos - known) * batches as f32 / all as f32).to_bits(), Relaxed);
     }
 }
 
