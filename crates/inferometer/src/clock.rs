@@ -277,7 +277,9 @@ pub(crate) fn check() {
         return;
     }
     let mut checks = lock(&CHECKS);
-    let now = read_both();
+    let start = *START.get_or_init(Instant::now);
+    let (instant, ticks) = read_both(5, 0);
+    let now = Reading { ticks, nanos: instant.duration_since(start).as_nanos() as u64 };
     let finding = checks.look(now, STATE.scale.load(Relaxed));
     match finding {
         Finding::TooSoon => {}
@@ -302,15 +304,26 @@ pub(crate) fn check() {
     }
 }
 
-/// Both clocks, the counter between two readings of the other that are close together.
-fn read_both() -> Reading {
-    let tries = (0..5).map(|_| {
-        let before = monotonic_nanos();
-        let ticks = now();
-        let after = monotonic_nanos();
-        (after - before, Reading { ticks, nanos: before + (after - before) / 2 })
-    });
-    tries.min_by_key(|(gap, _)| *gap).map_or(Reading { ticks: 0, nanos: 0 }, |(_, reading)| reading)
+/// Both clocks at the same time: the system's, between two readings of the other. Of so many tries it is the one in which
+/// these were closest together, or the first in which they were no more than so many ticks apart.
+pub(crate) fn read_both(tries: u32, close: u64) -> (Instant, u64) {
+    let read = || {
+        let before = now();
+        let instant = Instant::now();
+        (now().saturating_sub(before), before, instant)
+    };
+    let mut best = read();
+    for _ in 1..tries {
+        if best.0 <= close {
+            break;
+        }
+        let next = read();
+        if next.0 < best.0 {
+            best = next;
+        }
+    }
+    let (gap, before, instant) = best;
+    (instant, before + gap / 2)
 }
 
 /// Puts a test in the place of the clock. A tick is a nanosecond then.

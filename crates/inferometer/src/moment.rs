@@ -84,29 +84,16 @@ fn ticks(time: Duration) -> u64 {
 
 impl From<Instant> for Moment {
     fn from(instant: Instant) -> Self {
-        let (now, moment) = both();
+        /// Between two readings a thread may have to wait for a processor, but hardly twice in a row. The readings are
+        /// further apart then.
+        const TRIES: u32 = 3;
+        const CLOSE: u64 = 5_000;
+
+        let (now, ticks) = clock::read_both(TRIES, CLOSE);
+        let moment = Moment { ticks };
         match now.checked_duration_since(instant) {
             Some(ago) => moment - ago,
             None => moment + instant.duration_since(now),
-        }
-    }
-}
-
-/// Both clocks at the same time.
-fn both() -> (Instant, Moment) {
-    /// Between two readings a thread may have to wait for a processor, but not twice in a row.
-    const TRIES: u32 = 3;
-    /// In ticks. It is longer where something came in between.
-    const CLOSE: u64 = 5_000;
-
-    let mut tries = 0;
-    loop {
-        let before = clock::now();
-        let now = Instant::now();
-        let gap = clock::now().saturating_sub(before);
-        tries += 1;
-        if gap < CLOSE || tries == TRIES {
-            return (now, Moment { ticks: before + gap / 2 });
         }
     }
 }
