@@ -49,7 +49,7 @@ impl Ours {
         let metrics = builder.register().expect("the registry is new");
         let start = Moment::now();
         let ends = nanos.iter().scan(start, |end, &nanos| {
-            *end = *end + Duration::from_nanos(nanos);
+            *end += Duration::from_nanos(nanos);
             Some(*end)
         });
         let first_token = |_| {

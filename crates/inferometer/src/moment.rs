@@ -1,7 +1,7 @@
 //! Points in time for users: the clock of timed sections.
 
 use crate::clock;
-use std::ops::{Add, Sub};
+use std::ops::{Add, AddAssign, Sub};
 use std::time::{Duration, Instant};
 
 /// A point in time, by the clock that timed sections are measured with: on most machines the processor's time stamp counter,
@@ -66,6 +66,12 @@ impl Add<Duration> for Moment {
 
     fn add(self, time: Duration) -> Moment {
         Moment { ticks: self.ticks.saturating_add(ticks(time)) }
+    }
+}
+
+impl AddAssign<Duration> for Moment {
+    fn add_assign(&mut self, time: Duration) {
+        *self = *self + time;
     }
 }
 

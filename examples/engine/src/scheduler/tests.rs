@@ -290,7 +290,7 @@ fn the_counts_agree() {
 fn a_request_that_arrives_while_the_step_begins_is_not_scheduled_before_it_arrived() {
     let mut bench = bench(Counting::new(), SchedulerConfig::default());
     let (mut request, _client) = Request::new(vec![1], GenerationParams { max_tokens: 1, ..Default::default() });
-    request.arrived = request.arrived + Duration::from_millis(10);
+    request.arrived += Duration::from_millis(10);
     bench.submitter.submit(request).expect("there is room");
     bench.scheduler.step();
     let log = bench.recorded.log();
