@@ -34,6 +34,11 @@ const MOST_OWED: f32 = 100.0;
 /// After how many milliseconds without a sample a series does not count as one of the thread's any more: between one and
 /// two of these.
 const PERIOD: f32 = 100.0;
+/// How many bits count periods: they wrap after 19 days.
+const PERIOD_BITS: u32 = 24;
+/// For how many periods a budget must be too small before that is said: until then series may count as sharers that are
+/// none any more.
+const LASTING: u8 = 3;
 /// By which factor blocks grow at most.
 const GROWTH: u32 = 4;
 /// Over how many samples that measured themselves the mean of their cost goes. Of fewer it would be so uncertain that the
@@ -101,6 +106,8 @@ pub(crate) struct SeriesState {
     wants: f32,
     /// The last period in which it had a sample. Periods are counted from 1.
     period: u32,
+    /// For how many periods its part of the budget has been too small, up to 255.
+    lacking: u8,
 }
 
 /// What was seen of a series.
@@ -126,11 +133,15 @@ pub(crate) struct Plan {
 impl SeriesState {
     /// Zeros are the state before the first sample.
     pub(crate) fn from_bits(bits: u64) -> Self {
-        SeriesState { wants: f32::from_bits((bits >> 32) as u32), period: bits as u32 }
+        SeriesState {
+            wants: f32::from_bits((bits >> 32) as u32),
+            period: bits as u32 >> 8,
+            lacking: bits as u8,
+        }
     }
 
     pub(crate) fn to_bits(self) -> u64 {
-        u64::from(self.wants.to_bits()) << 32 | u64::from(self.period)
+        u64::from(self.wants.to_bits()) << 32 | u64::from(self.period << 8) | u64::from(self.lacking)
     }
 }
 
@@ -208,6 +219,7 @@ impl ThreadState {
         let spacing = (seen.ticks as i64 as f32 * terms.nanos_per_tick / seen.events as f32).max(f32::MIN_POSITIVE);
         let cost = self.cost(terms);
         let wants = (cost / spacing).min(share);
+        let last = series.period;
         let part = self.part(series, seen.now, wants, terms).min(share);
         let events_for = |share: f32| {
             let all = share * spacing;
@@ -223,7 +235,13 @@ impl ThreadState {
         // Not after a single short gap, not by a few costs that may be odd, and not while a debt is paid back.
         let needed = events_for(part);
         let is_sure = seen.weight == MAX_N && (self.measured >= ENOUGH || needed.is_infinite());
-        Plan { weight, infeasible: is_sure && needed > MAX_N as f32 }
+        series.lacking = if is_sure && needed > MAX_N as f32 {
+            let passed = series.period.wrapping_sub(last);
+            series.lacking.saturating_add(passed.min(u32::from(LASTING)) as u8)
+        } else {
+            0
+        };
+        Plan { weight, infeasible: series.lacking >= LASTING }
     }
 
     /// The share of the time that a series may take now, which wants so much; and notes whether that is enough.
@@ -255,7 +273,7 @@ impl ThreadState {
             let forget_all = over >= 2.0 * PERIOD * NANOS_PER_MS;
             self.series = [Sharers::default(), if forget_all { Sharers::default() } else { self.series[0] }];
             // Two on, so that a series of the last period is not taken for one of the period before this.
-            self.period += 1 + u32::from(forget_all);
+            self.period = (self.period + 1 + u32::from(forget_all)) % (1 << PERIOD_BITS);
             self.period_began = now;
         }
     }
@@ -488,10 +506,24 @@ mod tests {
     }
 
     #[test]
+    fn a_series_that_has_just_ended_does_not_make_the_budget_infeasible_for_the_next_one() {
+        // Half of the budget would be less than what counting costs.
+        let mut thread = Thread::new(0.005, 60.0);
+        thread.terms.event_cost = 2.6;
+        for mut series in [Series::new(), Series::new(), Series::new()] {
+            for _ in 0..1_000_000 {
+                thread.now += 1_000;
+                thread.event(&mut series);
+                assert!(!series.infeasible);
+            }
+        }
+    }
+
+    #[test]
     fn a_state_survives_its_word() {
         assert_eq!(SeriesState::from_bits(0), SeriesState::default());
         for wants in [0.5, f32::INFINITY] {
-            let state = SeriesState { wants, period: 7 };
+            let state = SeriesState { wants, period: (1 << PERIOD_BITS) - 1, lacking: 200 };
             assert_eq!(SeriesState::from_bits(state.to_bits()), state);
         }
     }
