@@ -15,20 +15,24 @@
 //! - b is an equal part of what is left of the budget by the series that need less than such a part, as they are timed
 //!   each time (max-min fairness). What the others happen to take at a moment does not matter: a series that reckons with
 //!   it gets more for as long as it likes, and the debt is all of theirs.
-//! - An account of what samples have cost corrects what all of this gets wrong. It saves up a few milliseconds' worth
-//!   at most, so that over 100 ms the budget holds.
+//! - An account of what samples have cost corrects what all of this gets wrong: its debts are paid back by longer blocks,
+//!   its savings are spent by shorter ones. It saves up a few milliseconds' worth at most, so that over 100 ms the budget
+//!   holds.
 
-/// Of the budget this much is planned with; the account gives the rest where it is left over. What is kept back pays for
-/// what a window of 100 ms may take over from the one before it, and for errors of the measured costs.
+/// Of the budget this much is planned with, and earned by the account. What is kept back pays for what a window of 100 ms
+/// may take over from the one before it.
 const TARGET: f32 = 0.95;
-/// How much more is planned where the account has savings.
-const MOST_EXTRA: f32 = 0.04;
+/// How many times more is planned, besides, where the account is full: then samples cost less than is believed, and the
+/// sooner they come the sooner that is known.
+const MOST_EXTRA: f32 = 3.0;
 /// How much of the budget is held back, at most, where the account is overdrawn.
 const MOST_HELD_BACK: f32 = 0.9;
 /// In how many milliseconds a debt is paid back.
 const PAY_BACK: f32 = 20.0;
-/// For how many milliseconds the account saves.
-const MOST_SAVED: f32 = 2.0;
+/// The account holds what a sample costs, but never less than it earns in so many milliseconds ...
+const LEAST_SAVED: f32 = 2.0;
+/// ... and never more than in so many.
+const MOST_SAVED: f32 = 10.0;
 /// How many milliseconds' worth of debt it remembers.
 const MOST_OWED: f32 = 100.0;
 /// After how many milliseconds without a sample a series does not count as one of the thread's any more: between one and
@@ -197,9 +201,15 @@ impl ThreadState {
     fn settle(&mut self, now: u64, terms: &Terms) {
         let ms = terms.budget * NANOS_PER_MS;
         let passed = if self.settled_at == 0 { 0 } else { now.saturating_sub(self.settled_at) };
-        let earned = passed as i64 as f32 * terms.nanos_per_tick * terms.budget;
-        self.balance = (self.balance - self.spent + earned).clamp(-MOST_OWED * ms, MOST_SAVED * ms);
+        let earned = passed as i64 as f32 * terms.nanos_per_tick * TARGET * terms.budget;
+        self.balance = (self.balance - self.spent + earned).clamp(-MOST_OWED * ms, self.most_saved(terms));
         (self.spent, self.settled_at) = (0.0, now);
+    }
+
+    /// How much the account holds, in nanoseconds.
+    fn most_saved(&self, terms: &Terms) -> f32 {
+        let ms = terms.budget * NANOS_PER_MS;
+        self.cost(terms).clamp(LEAST_SAVED * ms, MOST_SAVED * ms)
     }
 
     /// Chooses the next block of a series whose share is at most `share`. `random` is a draw.
@@ -226,14 +236,14 @@ impl ThreadState {
             let for_samples = all.min(2.0 * (all - terms.event_cost));
             if for_samples > 0.0 { cost / for_samples } else { f32::INFINITY }
         };
-        let ideal = events_for(self.corrected(part, terms));
+        let needed = events_for(part);
+        let ideal = (needed / self.correction(terms)).max(events_for(share));
         // The upper bits choose the place in the block.
         let fraction = (random & 0xff_ffff) as i32 as f32 / (1 << 24) as f32;
         // A float becomes the nearest integer there is, infinity too.
         let rounded = ((ideal + fraction) as u32).max(1);
         let weight = rounded.min(GROWTH.saturating_mul(seen.weight)).min(MAX_N);
         // Not after a single short gap, not by a few costs that may be odd, and not while a debt is paid back.
-        let needed = events_for(part);
         let is_sure = seen.weight == MAX_N && (self.measured >= ENOUGH || needed.is_infinite());
         series.lacking = if is_sure && needed > MAX_N as f32 {
             let passed = series.period.wrapping_sub(last);
@@ -257,13 +267,18 @@ impl ThreadState {
         part
     }
 
-    /// A share, as the account of the thread allows.
-    fn corrected(&self, share: f32, terms: &Terms) -> f32 {
+    /// How many times the samples that a series may have the account of the thread allows now. It is the samples that this
+    /// multiplies, not the share of the time from which they are reckoned: counting may leave nothing of a smaller share,
+    /// and a debt of a moment would become the longest block.
+    fn correction(&self, terms: &Terms) -> f32 {
         let ms = terms.budget * NANOS_PER_MS;
-        let correction = (self.balance / (PAY_BACK * ms)).clamp(-MOST_HELD_BACK, 1.0);
-        let correction = if correction > 0.0 { correction * (MOST_EXTRA * PAY_BACK / MOST_SAVED) } else { correction };
-        // Without a budget the correction is not a number.
-        if terms.budget > 0.0 { share * (TARGET + correction) } else { 0.0 }
+        let correction = if self.balance > 0.0 {
+            self.balance / self.most_saved(terms) * MOST_EXTRA
+        } else {
+            (self.balance / (PAY_BACK * ms)).max(-MOST_HELD_BACK)
+        };
+        // Without a budget the correction is not a number, and nobody may have samples anyway.
+        if terms.budget > 0.0 { TARGET * (1.0 + correction) } else { TARGET }
     }
 
     /// Begins a new period when it is time: what was seen in the last period only is forgotten.
@@ -516,6 +531,44 @@ mod tests {
                 thread.event(&mut series);
                 assert!(!series.infeasible);
             }
+        }
+    }
+
+    #[test]
+    fn what_samples_cost_once_is_soon_forgotten() {
+        let mut thread = Thread::new(0.001, 5_000.0);
+        let mut series: Vec<Series> = (0..20).map(|_| Series::new()).collect();
+        let mut share_used = |thread: &mut Thread, millis: u64| {
+            let (begin, before) = (thread.now, thread.spent.len());
+            while thread.now < begin + millis * 1_000_000 {
+                thread.now += 100_000;
+                series.iter_mut().for_each(|series| thread.event(series));
+            }
+            thread.spent[before..].iter().map(|sample| sample.1).sum::<f64>() / (thread.now - begin) as f64
+        };
+        share_used(&mut thread, 1_000);
+        thread.cost = 150.0;
+        share_used(&mut thread, 200);
+        let used = share_used(&mut thread, 100);
+        assert!((0.000_85..0.001).contains(&used), "{used}");
+    }
+
+    #[test]
+    fn a_debt_of_a_moment_does_not_become_the_longest_block() {
+        let (mut thread, mut series) = steady(0.001, 60.0, 5_000, 1_000);
+        let before = series.block.weight();
+        thread.cost = 50_000.0;
+        let taken = series.samples_taken;
+        while series.samples_taken == taken {
+            thread.now += 5_000;
+            thread.event(&mut series);
+        }
+        thread.cost = 60.0;
+        for _ in 0..10_000 {
+            thread.now += 5_000;
+            thread.event(&mut series);
+            let weight = series.block.weight();
+            assert!(weight <= 20 * before, "{weight}, and {before} before");
         }
     }
 
