@@ -23,7 +23,7 @@ const OVERHEADS: std::ops::RangeInclusive<f64> = 0.01..=0.2;
 /// How long the two arms of a pair take, about.
 const PAIR: Duration = Duration::from_millis(2);
 /// How often there is a scrape, which is when the account is made.
-const SCRAPES: Duration = Duration::from_millis(5);
+const SCRAPES: Duration = Duration::from_millis(25);
 
 const COUNTERS: usize = 2_000;
 const HISTOGRAMS: usize = 100;

@@ -1,6 +1,5 @@
 //! What the crate says about itself.
 
-use crate::instrument::calibration;
 use crate::registry::{Kind, RegisterError, Registry, memory, overhead_seconds};
 use crate::storage::recorders;
 use crate::{clock, storage};
@@ -51,10 +50,7 @@ pub(crate) fn register(registry: &Registry) -> impl Iterator<Item = RegisterErro
         counter(
             "inferometer_overhead_seconds_total",
             "What recording has cost, as reckoned at the end of the last scrape: records times the cost of one, and samples as measured.",
-            || {
-                calibration::refresh();
-                overhead_seconds()
-            },
+            overhead_seconds,
         ),
         counter(
             "inferometer_recording_cpu_seconds_total",

@@ -65,6 +65,12 @@ impl Domain {
         }
     }
 
+    /// The classic bounds and the native range of these buckets, or the defaults.
+    fn bounds_and_range(self, buckets: &Buckets) -> (&[f64], (f64, f64)) {
+        let bounds = buckets.classic.as_deref().unwrap_or(self.default_bounds());
+        (bounds, buckets.range.unwrap_or(self.default_range()))
+    }
+
     fn default_range(self) -> (f64, f64) {
         match self {
             Domain::Nanoseconds => (2f64.powi(-20), 2f64.powi(13)),
@@ -121,8 +127,7 @@ impl Grid {
         type Key = (Domain, Vec<u64>, Option<(i8, u64, u64)>);
         static GRIDS: Mutex<Option<HashMap<Key, Weak<Grid>>>> = Mutex::new(None);
 
-        let classic = buckets.classic.as_deref().unwrap_or(domain.default_bounds());
-        let range = buckets.range.unwrap_or(domain.default_range());
+        let (classic, range) = domain.bounds_and_range(buckets);
         let key = (
             domain,
             classic.iter().map(|bound| bound.to_bits()).collect(),
@@ -133,14 +138,16 @@ impl Grid {
         if let Some(grid) = grids.get(&key).and_then(Weak::upgrade) {
             return grid;
         }
-        let grid = Arc::new(Grid::new(domain, classic, buckets.schema, range));
+        let grid = Arc::new(Grid::new(domain, buckets));
         grids.retain(|_, grid| grid.strong_count() > 0);
         grids.insert(key, Arc::downgrade(&grid));
         grid
     }
 
-    fn new(domain: Domain, classic: &[f64], schema: Option<i8>, range: (f64, f64)) -> Grid {
-        let native = schema.map(|schema| Native {
+    /// The grid for these buckets, shared with nobody.
+    pub(crate) fn new(domain: Domain, buckets: &Buckets) -> Grid {
+        let (classic, range) = domain.bounds_and_range(buckets);
+        let native = buckets.schema.map(|schema| Native {
             schema,
             lowest: native::index_of(schema, range.0),
             highest: native::index_of(schema, range.1),

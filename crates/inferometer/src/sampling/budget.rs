@@ -137,11 +137,7 @@ pub(crate) struct Plan {
 impl SeriesState {
     /// Zeros are the state before the first sample.
     pub(crate) fn from_bits(bits: u64) -> Self {
-        SeriesState {
-            wants: f32::from_bits((bits >> 32) as u32),
-            period: bits as u32 >> 8,
-            lacking: bits as u8,
-        }
+        SeriesState { wants: f32::from_bits((bits >> 32) as u32), period: bits as u32 >> 8, lacking: bits as u8 }
     }
 
     pub(crate) fn to_bits(self) -> u64 {

@@ -19,30 +19,27 @@ pub(crate) struct Hot {
 #[derive(Debug)]
 pub(crate) struct Cost {
     hot: Hot,
-    wait: Wait,
+    /// How many nanoseconds each one more costs that a record was seen to take.
+    remains: f32,
     /// How often a record has measured itself, and by how much it took longer, on average. In one word.
     cold: AtomicU64,
 }
 
-/// What a record that waits for its memory says of one that does not. Records do not wait: the processor goes on with what
-/// follows, also with further records. On the other hand there is what the waiting one has in the caches already, as a
-/// histogram's bounds. By comparison with loops that were timed with and without their records: see `docs/overhead.md`.
-#[derive(Clone, Copy, Debug)]
-struct Wait {
-    /// So many nanoseconds of the wait are hidden altogether ...
-    hidden: f32,
-    /// ... and each one more costs this.
-    remains: f32,
-}
-
 /// The mean goes over so many of the last ones.
-const MEMORY: u32 = 64;
+const MEMORY: u32 = 256;
 
-/// One that took more times the mean than this was interrupted, and counts as this.
-const MOST_TIMES: f32 = 4.0;
+/// One that took longer, as it waited for memory, counts as this; nanoseconds. Such waits are hidden best. (No multiple of
+/// the mean: in a loop where one in ten waits for memory, most of what the mean is made of would be cut off.)
+const MOST: f32 = 60.0;
 
-/// What the mean is taken for at least then: memory may be near now and far later.
-const LEAST: f32 = 10.0;
+// What a record that waits for its memory says of one that does not. Records do not wait: the processor goes on with what
+// follows, also with further records. On the other hand there is what the waiting one has in the caches already, as its
+// handle and its code. By comparison with loops that were timed with and without their records: see `docs/overhead.md`.
+
+/// Of a wait of a record to one cell.
+const ONE_CELL: f32 = 0.65;
+/// Of a histogram's, which also looks up the bucket.
+const SEVERAL_CELLS: f32 = 1.1;
 
 impl Hot {
     /// The mean goes over about so many of the last batches.
@@ -68,8 +65,8 @@ impl Hot {
 }
 
 impl Cost {
-    const fn usually(nanos: f32, wait: Wait) -> Self {
-        Cost { hot: Hot::usually(nanos), wait, cold: AtomicU64::new(0) }
+    const fn usually(nanos: f32, remains: f32) -> Self {
+        Cost { hot: Hot::usually(nanos), remains, cold: AtomicU64::new(0) }
     }
 
     /// With everything in the caches.
@@ -80,7 +77,7 @@ impl Cost {
     /// Where it is made.
     pub(crate) fn here(&self) -> f32 {
         let cold = f32::from_bits(self.cold.load(Relaxed) as u32);
-        self.hot.get() + self.wait.remains * (cold - self.wait.hidden).max(0.0)
+        self.hot.get() + self.remains * cold.max(0.0)
     }
 
     /// Takes in by how much a record that measured itself took longer than in the caches.
@@ -88,8 +85,7 @@ impl Cost {
         let take_in = |bits: u64| {
             let (times, mean) = ((bits >> 32) as u32, f32::from_bits(bits as u32));
             let times = (times + 1).min(MEMORY);
-            let most = MOST_TIMES * mean.max(LEAST);
-            let mean = mean + (more.clamp(-most, most) - mean) / times as f32;
+            let mean = mean + (more.clamp(-MOST, MOST) - mean) / times as f32;
             Some(u64::from(times) << 32 | u64::from(mean.to_bits()))
         };
         // The closure always answers `Some`, so this cannot fail.
@@ -97,12 +93,10 @@ impl Cost {
     }
 }
 
-const ONE_CELL: Wait = Wait { hidden: 8.0, remains: 0.35 };
-
 /// An add to one cell: a counter, an up-down counter.
 pub(crate) static ADD: Cost = Cost::usually(0.7, ONE_CELL);
 /// A record to a histogram.
-pub(crate) static OBSERVE: Cost = Cost::usually(3.0, Wait { hidden: 0.0, remains: 1.5 });
+pub(crate) static OBSERVE: Cost = Cost::usually(3.0, SEVERAL_CELLS);
 
 /// What a sample asks for. On a line of its own: where the caches are cold, each line is a wait.
 #[derive(Debug)]

@@ -3,14 +3,15 @@
 use super::exemplar::ExemplarView;
 use crate::clock;
 use crate::grid::Grid;
+use crate::instrument::calibration;
 use crate::label::{Labels as _, Packed};
 use crate::registry::{
     BUCKETS, Calls, FailureReason, Family, HelpText, Kept, Kind, LabelName, Poller, Polls, Reading, Registry, Scope,
     Series, Store, Sum, Timed,
 };
-use crate::sampling::draw;
+
 use crate::self_metrics::{BUDGET_INFEASIBLE, COLLECTOR_ERRORS, SERIES_DROPPED};
-use crate::storage::probe;
+
 use crate::sync::{Mutex, lock};
 use crate::unit::Unit;
 use std::fmt;
@@ -358,10 +359,8 @@ impl Registry {
         }
         let mut scratch = lock(&reader.scratch);
         clock::check();
-        if !clock::is_mocked() {
-            // Before this scrape takes cells out of the cache of the thread that writes to them.
-            probe::begin(draw());
-        }
+        // Before this scrape takes cells out of the caches of the threads that write to them.
+        calibration::refresh();
         scratch.calls = self.retired_calls();
         let (generation, families, scope) = self.moment();
         for family in families.iter() {

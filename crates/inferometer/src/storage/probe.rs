@@ -1,42 +1,63 @@
 //! How it is found out, now and then, what a record costs where it is made.
 //!
 //! A record has no time to look at a clock. But it tests whether its thread has the chunk, and goes to the cold path where
-//! it has not; so whoever clears the threads' tables sends their next records there. Each of them counts down, the one
-//! that was drawn measures itself, and from then on each thread that comes by puts its table right again. So for the rest
-//! of the time nothing is added to a record.
+//! it has not; so whoever clears the threads' tables sends their next records there. Each of them counts down, those that
+//! were drawn measure themselves, and after the last of these each thread that comes by puts its table right again. So for
+//! the rest of the time nothing is added to a record.
 //!
 //! One countdown for all threads, with a start that is drawn at random: so a record is drawn with the same chance
 //! whichever thread makes it, and wherever in a burst of records it stands. (The first one after a pause finds its
 //! memory cold, and those that follow it do not.)
 
-use super::recorders;
+use super::{recorders, thread};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// How many records pass before one may be drawn. Where a thread did not record while a scrape read its cells, the first
+/// How many records pass before the first one may be drawn. Where a thread did not record while a scrape read its cells, the first
 /// record to each has to fetch the line back from another core; that is rare, but in these it would be frequent.
 const FIRST: u32 = 64;
 
-/// Among how many records after these the one is drawn.
-const REACH: u32 = 192;
+/// How many records are drawn after these ...
+const DRAWN: u32 = 16;
+/// ... and one in how many.
+const SPACING: u32 = 16;
 
-/// How many records there are until the one that measures, this one included; 0 when none is to.
+/// How many records there are until the last one that measures itself, this one included; 0 when none is to.
 static COUNTDOWN: AtomicU32 = AtomicU32::new(0);
 
-/// Lets one of the next records measure itself; `random` says which. If one that was told so before is still to come, that
-/// is given up instead: where so little is recorded, the tables are to be right again some time.
-pub(crate) fn begin(random: u64) {
-    if COUNTDOWN.swap(0, Relaxed) == 0 {
-        COUNTDOWN.store(FIRST + 1 + random as u32 % REACH, Relaxed);
+thread_local! {
+    /// Whether this thread's records are not to be counted.
+    static ASIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets some of the next records measure themselves; `random` says which. If some that were told so before are still to
+/// come, these are given up instead: where so little is recorded, the tables are to be right again some time.
+///
+/// What this thread records `meanwhile` is none of them.
+pub(crate) fn begin(random: u64, meanwhile: impl FnOnce()) {
+    let begins = COUNTDOWN.swap(0, Relaxed) == 0;
+    if begins {
+        COUNTDOWN.store(FIRST + random as u32 % SPACING + (DRAWN - 1) * SPACING + 1, Relaxed);
         recorders::clear_tables();
+    }
+    ASIDE.set(true);
+    meanwhile();
+    ASIDE.set(false);
+    if begins {
+        thread::clear_table();
     }
 }
 
-/// Whether a record is still to measure itself.
+/// Whether records of this thread are still to measure themselves.
 pub(super) fn is_under_way() -> bool {
-    COUNTDOWN.load(Relaxed) != 0
+    COUNTDOWN.load(Relaxed) != 0 && !ASIDE.get()
 }
 
 /// Counts a record, and says whether it is to measure itself.
 pub(crate) fn is_due() -> bool {
-    COUNTDOWN.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)) == Ok(1)
+    if ASIDE.get() {
+        return false;
+    }
+    let after = COUNTDOWN.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).map(|left| left - 1);
+    after.is_ok_and(|after| after.is_multiple_of(SPACING) && after < DRAWN * SPACING)
 }

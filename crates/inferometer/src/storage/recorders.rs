@@ -58,14 +58,18 @@ pub(crate) fn cpu_time() -> Duration {
     recorders.ended + live
 }
 
-/// Clears the tables of all recording threads, so that the next record of each takes the cold path.
+/// Clears the tables of all threads that record.
 pub(super) fn clear_tables() {
     for recorder in &lock(&RECORDERS).live {
         // SAFETY: validity: the thread has not left, which it does under this lock before its memory goes. Aliasing: the
         // table is made of atomics.
-        let table = unsafe { &*recorder.table };
-        table.iter().take(CHUNKS).for_each(|chunk| chunk.store(ptr::null_mut(), order::CELL));
+        clear(unsafe { &*recorder.table });
     }
+}
+
+/// Clears a table, so that the next record of its thread takes the cold path.
+pub(super) fn clear(table: &ChunkTable) {
+    table.iter().take(CHUNKS).for_each(|chunk| chunk.store(ptr::null_mut(), order::CELL));
 }
 
 /// The lock, to be held across a `fork`.

@@ -140,6 +140,11 @@ pub(crate) enum Entry {
     Ended,
 }
 
+/// Sends this thread's next record to the cold path.
+pub(super) fn clear_table() {
+    CHUNK_TABLE.with(recorders::clear);
+}
+
 /// Marks this thread as being in a cold path.
 pub(crate) fn enter() -> Entry {
     match LIFE.get() {
