@@ -211,7 +211,7 @@ impl Outcome {
 pub(super) fn section(length: Length) -> Measured {
     let all = Instruments::new();
     let weights = Weights::new();
-    let time = if length == Length::Short { Duration::from_millis(800) } else { Duration::from_secs(4) };
+    let time = if length == Length::Short { Duration::from_millis(800) } else { Duration::from_secs(8) };
     let mut text = String::from(
         "| loop | a turn without records | measured, with its 99 % interval | by the account | factor |\n\
          |---|---|---|---|---|\n",

@@ -18,8 +18,9 @@ const LONGEST_SAMPLE: f64 = 100_000.0;
 /// What takes longer, of an event that is only counted, was interrupted too; nanoseconds.
 const LONGEST_EVENT: f64 = 1_000.0;
 /// A window may exceed the budget by so many standard deviations of what as many samples as it has cost together. Those
-/// are parts in a hundred where it has a thousand samples, and more where it has a dozen, as after long work.
-const SCATTER: f64 = 3.0;
+/// are parts in a hundred where it has a thousand samples, and more where it has a dozen, as after long work. Four, since
+/// it is the worst of a hundred windows and more.
+const SCATTER: f64 = 4.0;
 /// Of the samples that its share allows, a series gets so many at least.
 const LEAST_SHARE: f64 = 0.9;
 
