@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// The account must be within this factor of the difference.
 const FACTOR: f64 = 1.5;
 /// And in a short look within this one: loops are still off, see the page, and a busy machine adds to that.
-const SHORT_FACTOR: f64 = 10.0;
+const SHORT_FACTOR: f64 = 5.0;
 /// The overheads for which that is promised.
 const OVERHEADS: std::ops::RangeInclusive<f64> = 0.01..=0.2;
 /// How long the two arms of a pair take, about.

@@ -1,5 +1,6 @@
 //! What the crate says about itself.
 
+use crate::instrument::calibration;
 use crate::registry::{Kind, RegisterError, Registry, memory, overhead_seconds};
 use crate::storage::recorders;
 use crate::{clock, storage};
@@ -50,7 +51,12 @@ pub(crate) fn register(registry: &Registry) -> impl Iterator<Item = RegisterErro
         counter(
             "inferometer_overhead_seconds_total",
             "What recording has cost, as reckoned at the end of the last scrape: records times the cost of one, and samples as measured.",
-            overhead_seconds,
+            || {
+                // These are the first of the global registry's families, so this is before the scrape takes the users'
+                // cells out of the caches of the threads that write to them.
+                calibration::refresh();
+                overhead_seconds()
+            },
         ),
         counter(
             "inferometer_recording_cpu_seconds_total",

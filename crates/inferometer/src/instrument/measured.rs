@@ -1,4 +1,4 @@
-//! What a record costs where it is made: the one record in a while that measures itself.
+//! What a record costs where it is made: the few records that measure themselves.
 
 use crate::clock;
 use crate::sampling::costs::Cost;
@@ -8,7 +8,7 @@ use std::hint::black_box;
 /// What takes longer was interrupted, and says nothing; nanoseconds.
 const LONGEST: f32 = 1_000.0;
 
-/// Does the part of a record in the cold path that touches its cells. If this is the record that was drawn for that, it is
+/// Does the part of a record in the cold path that touches its cells. If this is a record that was drawn for that, it is
 /// measured, and compared with what the same takes with `rehearsal`, which lies in the caches by then. (So does the code:
 /// nobody else uses it, and to fetch it from memory is not the record's cost.)
 #[inline(always)]

@@ -19,7 +19,7 @@ pub(crate) struct Hot {
 #[derive(Debug)]
 pub(crate) struct Cost {
     hot: Hot,
-    /// How many nanoseconds each one more costs that a record was seen to take.
+    /// What each nanosecond costs that a record was seen to wait.
     remains: f32,
     /// How often a record has measured itself, and by how much it took longer, on average. In one word.
     cold: AtomicU64,
@@ -32,13 +32,12 @@ const MEMORY: u32 = 256;
 /// the mean: in a loop where one in ten waits for memory, most of what the mean is made of would be cut off.)
 const MOST: f32 = 60.0;
 
-// What a record that waits for its memory says of one that does not. Records do not wait: the processor goes on with what
-// follows, also with further records. On the other hand there is what the waiting one has in the caches already, as its
-// handle and its code. By comparison with loops that were timed with and without their records: see `docs/overhead.md`.
-
-/// Of a wait of a record to one cell.
+/// What each nanosecond costs that a record to one cell was seen to wait for its memory. Records do not wait: the processor
+/// goes on with what follows, also with further records. On the other hand there is what the one that was measured has in
+/// the caches already, as its handle and its code. By comparison with loops that were timed with and without their records:
+/// see `docs/overhead.md`.
 const ONE_CELL: f32 = 0.65;
-/// Of a histogram's, which also looks up the bucket.
+/// The same for a record to a histogram, which also looks up the bucket.
 const SEVERAL_CELLS: f32 = 1.1;
 
 impl Hot {
@@ -54,8 +53,8 @@ impl Hot {
         f32::from_bits(self.nanos.load(Relaxed))
     }
 
-    /// Takes in what so many batches have measured: the mean counts, for it is a difference of two times, and a processor
-    /// changes its speed. What cannot be is cut to what can. One thread at a time does this; two would lose one of the two.
+    /// Takes in what so many batches have measured: the mean counts, for a processor changes its speed. What cannot be is
+    /// cut to what can. One thread at a time does this; two would lose one of the two.
     pub(crate) fn follow(&self, nanos: f32, batches: u32) {
         let (nanos, known) = (nanos.clamp(0.05, 10_000.0), self.get());
         let all = (self.batches.load(Relaxed) + batches).min(Self::MEMORY);
@@ -143,5 +142,28 @@ impl Sampled {
     #[inline(always)]
     pub(crate) fn whole(&self, ticks: u64) -> f32 {
         ticks as f32 * clock::nanos_per_tick() + self.besides.get()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_of_which_one_comes_in_ten_are_in_the_mean() {
+        let cost = Cost::usually(1.0, 0.5);
+        (0..10 * MEMORY).for_each(|at| cost.observe(if at % 10 == 0 { 50.0 } else { 0.0 }));
+        let here = cost.here();
+        assert!((3.0..4.0).contains(&here), "{here}");
+    }
+
+    #[test]
+    fn one_record_that_was_interrupted_changes_little_and_none_makes_the_cost_less_than_in_the_caches() {
+        let cost = Cost::usually(1.0, 0.5);
+        (0..MEMORY).for_each(|_| cost.observe(0.0));
+        cost.observe(900.0);
+        assert!(cost.here() < 1.2, "{}", cost.here());
+        (0..MEMORY).for_each(|_| cost.observe(-5.0));
+        assert_eq!(cost.here(), 1.0);
     }
 }

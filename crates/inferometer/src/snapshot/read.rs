@@ -3,7 +3,6 @@
 use super::exemplar::ExemplarView;
 use crate::clock;
 use crate::grid::Grid;
-use crate::instrument::calibration;
 use crate::label::{Labels as _, Packed};
 use crate::registry::{
     BUCKETS, Calls, FailureReason, Family, HelpText, Kept, Kind, LabelName, Poller, Polls, Reading, Registry, Scope,
@@ -359,8 +358,6 @@ impl Registry {
         }
         let mut scratch = lock(&reader.scratch);
         clock::check();
-        // Before this scrape takes cells out of the caches of the threads that write to them.
-        calibration::refresh();
         scratch.calls = self.retired_calls();
         let (generation, families, scope) = self.moment();
         for family in families.iter() {
