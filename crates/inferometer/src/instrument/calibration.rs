@@ -63,7 +63,7 @@ pub(crate) fn ensure() {
 }
 
 /// Measures the costs again, and lets some records measure themselves, if that was long ago. For a scrape, before it reads
-/// anything: by the time it does, the threads that record quickly have made those records.
+/// what users record: by the time it does, the threads that record quickly have made those records.
 pub(crate) fn refresh() {
     ensure();
     let (measured, now) = (MEASURED.load(Relaxed), clock::now());

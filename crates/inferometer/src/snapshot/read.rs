@@ -8,9 +8,7 @@ use crate::registry::{
     BUCKETS, Calls, FailureReason, Family, HelpText, Kept, Kind, LabelName, Poller, Polls, Reading, Registry, Scope,
     Series, Store, Sum, Timed,
 };
-
 use crate::self_metrics::{BUDGET_INFEASIBLE, COLLECTOR_ERRORS, SERIES_DROPPED};
-
 use crate::sync::{Mutex, lock};
 use crate::unit::Unit;
 use std::fmt;

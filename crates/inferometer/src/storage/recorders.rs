@@ -3,9 +3,8 @@
 //! A thread joins when it gets its slab and leaves before it gives it back, both under one lock, so whoever holds the
 //! lock may look at the threads that are in the list: none of them has ended.
 
-use super::slot::CHUNKS;
-use super::thread::ChunkTable;
-use crate::sync::{Mutex, MutexGuard, lock, order};
+use super::thread::{self, ChunkTable};
+use crate::sync::{Mutex, MutexGuard, lock};
 use std::ptr;
 use std::time::Duration;
 
@@ -63,13 +62,8 @@ pub(super) fn clear_tables() {
     for recorder in &lock(&RECORDERS).live {
         // SAFETY: validity: the thread has not left, which it does under this lock before its memory goes. Aliasing: the
         // table is made of atomics.
-        clear(unsafe { &*recorder.table });
+        thread::clear(unsafe { &*recorder.table });
     }
-}
-
-/// Clears a table, so that the next record of its thread takes the cold path.
-pub(super) fn clear(table: &ChunkTable) {
-    table.iter().take(CHUNKS).for_each(|chunk| chunk.store(ptr::null_mut(), order::CELL));
 }
 
 /// The lock, to be held across a `fork`.

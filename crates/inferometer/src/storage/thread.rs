@@ -39,7 +39,7 @@ impl Drop for Return {
         // have that.
         CHUNK_TABLE.with(recorders::leave);
         LIFE.set(Life::Ended);
-        CHUNK_TABLE.with(|table| table.iter().for_each(|chunk| chunk.store(ptr::null_mut(), order::CELL)));
+        clear_table();
         if let Some(slab) = SLAB.take() {
             POOL.park(slab);
         }
@@ -140,9 +140,14 @@ pub(crate) enum Entry {
     Ended,
 }
 
-/// Sends this thread's next record to the cold path.
+/// Clears a table, so that the next record of its thread takes the cold path.
+pub(super) fn clear(table: &ChunkTable) {
+    table.iter().take(CHUNKS).for_each(|chunk| chunk.store(ptr::null_mut(), order::CELL));
+}
+
+/// Clears this thread's.
 pub(super) fn clear_table() {
-    CHUNK_TABLE.with(recorders::clear);
+    CHUNK_TABLE.with(clear);
 }
 
 /// Marks this thread as being in a cold path.
