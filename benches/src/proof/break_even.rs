@@ -3,7 +3,7 @@
 
 use super::curve::{Curve, Point};
 use super::plot::{Line, Plot};
-use super::step::{Beside, Clock, Recorder, Work, hot, race, recorder, recorder_by};
+use super::step::{Beside, Clock, Pace, Recorder, hot, race, recorder, recorder_by};
 use super::{Length, Measured, Section, until_good};
 use crate::library::{
     Buckets, Exporter, Fastmetrics, Library as _, Metriken, MetrikenSharded, OpenTelemetry, Ours, Prometheus,
@@ -76,10 +76,10 @@ fn measure(way: Way, length: Length, weights: &Weights) -> Vec<Curve> {
     };
     let first = way.clock == WAYS[0].clock && way.second_thread == WAYS[0].second_thread;
     let steps = steps.iter().filter(|&&step| first || step <= LONGEST_OF_ALL_WAYS);
+    let mut pace = Pace::of(hot(weights.words()));
     for &step in steps {
-        let work = Work::lasting(Duration::from_nanos(step), hot(weights.words()));
         let beside = Beside { second_thread: way.second_thread, scrapes: None };
-        let raced = race(&work, &recorders, &beside, time);
+        let raced = race(&mut pace, Duration::from_nanos(step), &recorders, &beside, time);
         for (curve, overhead) in curves.iter_mut().zip(raced.more) {
             curve.0.push(Point { step: raced.step, overhead });
         }

@@ -3,6 +3,9 @@
 //! The machines that this runs on are shared, and slow down by a fifth for milliseconds at a time. So steps with records
 //! and without take turns in blocks that are far shorter than that, and of the ratios of neighbours the median counts. Of
 //! a longer step only what is around the records is timed: they do not change what comes long before or long after.
+//!
+//! For seconds at a time they take twice as long, when another guest's thread shares the core and its caches: then a step
+//! has another length than it is said to have. What was measured meanwhile is left out.
 
 use crate::inputs::{Distribution, SplitMix64};
 use crate::library::{Buckets, Library};
@@ -11,6 +14,7 @@ use crate::pin;
 use crate::timing::quantile;
 use crate::workload::{DecodeStep, Populated};
 use inferometer::Moment;
+use std::array;
 use std::fmt;
 use std::hint::black_box;
 use std::mem;
@@ -22,10 +26,18 @@ use std::time::{Duration, Instant};
 const PIECE: usize = 512;
 /// How long what is timed takes, about: several steps, or a part of one.
 const BLOCK: Duration = Duration::from_micros(50);
+/// How many durations take turns where they are there already. They are to lie in the caches, whatever ran before.
+const TIMES: usize = 256;
+/// How many steps are taken before that at least.
+const WARM_UP: usize = 4;
 /// Pairs follow each other within a disturbance, so they are no independent samples: the medians of so many stretches are.
 const STRETCHES: usize = 100;
 /// Fewer pairs than this say nothing.
 const FEWEST: usize = 8;
+/// Steps without records that take more times the shortest than this are disturbed.
+const DISTURBED: f64 = 1.25;
+/// A race goes on for so many times as long at most, to find times in which nobody disturbs it.
+const PATIENCE: u32 = 4;
 
 /// What a step reads: so many pieces that are not timed, then some, then it records, and the same again.
 #[derive(Clone, Copy, Debug)]
@@ -53,25 +65,43 @@ impl Cursor {
     }
 }
 
-impl<'a> Work<'a> {
-    /// So much of these words, again from the start after the last, that it takes about so long.
-    pub(super) fn lasting(length: Duration, words: &'a [u64]) -> Self {
+/// What steps read, from the start again after the last, and how long that takes when nobody disturbs it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace<'a> {
+    words: &'a [u64],
+    /// A piece of it, in nanoseconds.
+    piece: f64,
+    /// The same, of steps in a race, whatever goes on beside them.
+    raced: f64,
+}
+
+impl<'a> Pace<'a> {
+    pub(super) fn of(words: &'a [u64]) -> Self {
+        Pace { words, piece: f64::INFINITY, raced: f64::INFINITY }
+    }
+
+    /// So much of it that it takes about so long.
+    pub(super) fn work(&mut self, length: Duration) -> Work<'a> {
+        let words = self.words;
         let work = Work { words, lead: 0, half: 1, steps: 1 };
         let mut cursor = Cursor::at(0);
         let mut a_piece = || {
             const PIECES: usize = 1_024;
             let start = Instant::now();
             work.read(&mut cursor, PIECES);
-            start.elapsed().as_secs_f64() / PIECES as f64
+            start.elapsed().as_nanos() as f64 / PIECES as f64
         };
-        let piece = quantile(&(0..33).map(|_| a_piece()).collect::<Vec<_>>(), 0.5);
+        self.piece = self.piece.min(quantile(&(0..33).map(|_| a_piece()).collect::<Vec<_>>(), 0.5));
+        let pieces = |length: Duration| length.as_nanos() as f64 / self.piece;
         let timed = length.min(BLOCK);
-        let half = (timed.as_secs_f64() / 2.0 / piece).round().max(1.0) as usize;
-        let lead = ((length - timed).as_secs_f64() / piece).round() as usize;
+        let half = (pieces(timed) / 2.0).round().max(1.0) as usize;
+        let lead = pieces(length - timed).round() as usize;
         let steps = BLOCK.div_duration_f64(length).max(1.0) as usize;
         Work { words, lead, half, steps }
     }
+}
 
+impl Work<'_> {
     /// Not inlined: else there would be one piece of code for each loop, and they need not be equally fast. Nothing in it
     /// waits for what came before, so that records cannot hide behind it.
     #[inline(never)]
@@ -94,10 +124,14 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// How much a step reads while it is timed.
+    fn timed(&self) -> usize {
+        2 * self.half
+    }
+
     /// Which part of a step is timed.
     fn timed_share(&self) -> f64 {
-        let timed = 2 * self.half;
-        timed as f64 / (self.lead + timed) as f64
+        self.timed() as f64 / (self.lead + self.timed()) as f64
     }
 }
 
@@ -138,8 +172,14 @@ fn bare(work: &Work<'_>, cursor: &mut Cursor, steps: usize) {
 }
 
 #[inline(never)]
-fn recording<T: Copy>(record: &impl Fn(T, f64), times: &[T], work: &Work<'_>, cursor: &mut Cursor, steps: usize) {
-    work.steps(cursor, steps, |cursor| record(times[cursor.step % times.len()], usage(cursor)));
+fn recording<T: Copy>(
+    record: &impl Fn(T, f64),
+    times: &[T; TIMES],
+    work: &Work<'_>,
+    cursor: &mut Cursor,
+    steps: usize,
+) {
+    work.steps(cursor, steps, |cursor| record(times[cursor.step % TIMES], usage(cursor)));
 }
 
 #[inline(never)]
@@ -190,7 +230,8 @@ pub(super) fn recorder_by<T: Copy + Send + Sync + 'static>(
     record: impl Fn(T, f64) + Sync + 'static,
     upkeep: impl Fn() + Sync + 'static,
 ) -> Recorder {
-    let times: Vec<T> = Distribution::ALL[0].nanos().into_iter().map(time).collect();
+    let nanos = Distribution::ALL[0].nanos();
+    let times: [T; TIMES] = array::from_fn(|at| time(nanos[at]));
     let steps: Box<Loop> = match clock {
         Clock::Given => Box::new(move |work, cursor, steps| recording(black_box(&record), &times, work, cursor, steps)),
         Clock::Instant => Box::new(move |work, cursor, steps| {
@@ -269,8 +310,26 @@ pub(super) struct Raced {
     pub(super) more: Vec<Difference>,
 }
 
-/// Compares steps with records and without, in turns, for about so long.
-pub(super) fn race(work: &Work<'_>, recorders: &[Recorder], beside: &Beside<'_>, time: Duration) -> Raced {
+/// A block with records and one without, twice.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    /// The logarithm of how many times as long the ones with records took.
+    ratio: f64,
+    /// How long the longer one without records took, in nanoseconds.
+    bare: f64,
+    /// And the longer one with records. To look at one kind only would choose those pairs in which that was lucky.
+    recording: f64,
+}
+
+/// Compares steps of so long with records and without, in turns, for a time.
+pub(super) fn race(
+    pace: &mut Pace<'_>,
+    length: Duration,
+    recorders: &[Recorder],
+    beside: &Beside<'_>,
+    time: Duration,
+) -> Raced {
+    let work = &pace.work(length);
     let loops: Vec<&Loop> = std::iter::once(&bare as &Loop).chain(recorders.iter().map(|r| &*r.steps)).collect();
     let second = beside.second_thread.then(|| Second {
         order: AtomicUsize::new(0),
@@ -297,7 +356,7 @@ pub(super) fn race(work: &Work<'_>, recorders: &[Recorder], beside: &Beside<'_>,
             });
         }
         // In a thread of its own, because it is pinned.
-        let racer = scope.spawn(|| take_turns(work, recorders, &loops, second.as_ref(), time));
+        let racer = scope.spawn(|| take_turns(work, pace, recorders, &loops, second.as_ref(), time));
         let raced = racer.join();
         done.store(true, Relaxed);
         if let Some(second) = &second {
@@ -309,6 +368,7 @@ pub(super) fn race(work: &Work<'_>, recorders: &[Recorder], beside: &Beside<'_>,
 
 fn take_turns(
     work: &Work<'_>,
+    pace: &mut Pace<'_>,
     recorders: &[Recorder],
     loops: &[&Loop],
     second: Option<&Second>,
@@ -322,9 +382,9 @@ fn take_turns(
             second.command(which);
             second.steps.load(Relaxed)
         });
-        work.read(&mut cursor, work.lead);
         // The others' turns have pushed the code out of the caches, which an engine's steps do not do to each other.
-        loops[which](work, &mut cursor, work.steps / 4);
+        loops[which](work, &mut cursor, (work.steps / 4).max(WARM_UP));
+        work.read(&mut cursor, work.lead);
         let start = Instant::now();
         loops[which](work, &mut cursor, work.steps);
         let nanos = start.elapsed().as_nanos() as f64;
@@ -335,10 +395,16 @@ fn take_turns(
     };
     let mut random = SplitMix64(0xABBA);
     let mut order: Vec<usize> = (0..recorders.len()).collect();
-    let mut bare = Vec::new();
-    let mut ratios: Vec<Vec<f64>> = vec![Vec::new(); recorders.len()];
+    let mut pairs: Vec<Vec<Pair>> = vec![Vec::new(); recorders.len()];
+    let pieces = (work.steps * work.timed()) as f64;
+    let mut undisturbed = 0;
     let begin = Instant::now();
-    while begin.elapsed() < time || ratios[0].len() < FEWEST && begin.elapsed() < 4 * time {
+    loop {
+        let (passed, all) = (begin.elapsed(), pairs[0].len());
+        let is_enough = passed >= time && all >= FEWEST && passed * undisturbed >= time / 2 * all as u32;
+        if is_enough || passed >= PATIENCE * time {
+            break;
+        }
         random.shuffle(&mut order);
         for &at in &order {
             let records =
@@ -347,15 +413,33 @@ fn take_turns(
             (recorders[at].upkeep)();
             let [Some(a), Some(b), Some(c), Some(d)] = times else { continue };
             let inner_over_outer = ((b * c) / (a * d)).ln() / 2.0;
-            ratios[at].push(if records[0] { -inner_over_outer } else { inner_over_outer });
-            bare.push(if records[0] { b } else { a });
+            let (inner, outer) = (b.max(c), a.max(d));
+            let (ratio, bare, recording) =
+                if records[0] { (-inner_over_outer, inner, outer) } else { (inner_over_outer, outer, inner) };
+            pairs[at].push(Pair { ratio, bare, recording });
+            undisturbed += u32::from(at == 0 && bare <= DISTURBED * pace.raced * pieces);
         }
     }
-    let difference = |ratios: &Vec<f64>| {
-        let stretch = ratios.len().div_ceil(STRETCHES).max(1);
-        let medians: Vec<f64> = ratios.chunks(stretch).map(|stretch| quantile(stretch, 0.5)).collect();
+    let bare: Vec<f64> = pairs.iter().flatten().map(|pair| pair.bare).collect();
+    pace.raced = pace.raced.min(quantile(&bare, 0.05) / pieces);
+    let most_bare = DISTURBED * pace.raced * pieces;
+    for pairs in &mut pairs {
+        let recording: Vec<f64> = pairs.iter().map(|pair| pair.recording).collect();
+        let most_recording = DISTURBED * quantile(&recording, 0.05);
+        let is_undisturbed = |pair: &&Pair| pair.bare <= most_bare && pair.recording <= most_recording;
+        let undisturbed: Vec<Pair> = pairs.iter().filter(is_undisturbed).copied().collect();
+        // Else nothing but disturbed times is to be had, and the interval will be wide.
+        if undisturbed.len() >= FEWEST {
+            *pairs = undisturbed;
+        }
+    }
+    let difference = |pairs: &Vec<Pair>| {
+        let stretch = pairs.len().div_ceil(STRETCHES).max(1);
+        let median = |stretch: &[Pair]| quantile(&stretch.iter().map(|pair| pair.ratio).collect::<Vec<_>>(), 0.5);
+        let medians: Vec<f64> = pairs.chunks(stretch).map(median).collect();
         Difference::of(&medians).of_whole(work.timed_share())
     };
+    let bare: Vec<f64> = pairs.iter().flatten().map(|pair| pair.bare).collect();
     let step = quantile(&bare, 0.5) / work.steps as f64 / work.timed_share();
-    Raced { step, more: ratios.iter().map(difference).collect() }
+    Raced { step, more: pairs.iter().map(difference).collect() }
 }

@@ -3,7 +3,7 @@
 use super::break_even::{FEW_STEPS, STEPS, share};
 use super::curve::{Curve, Point};
 use super::plot::{Line, Plot};
-use super::step::{Beside, Work, hot, race, recorder_in};
+use super::step::{Beside, Pace, hot, race, recorder_in};
 use super::{Length, Measured, Section, until_good};
 use crate::inputs::Distribution;
 use crate::library::{Buckets, Exposition as _, Ours};
@@ -58,11 +58,11 @@ fn measure(case: Case, length: Length, weights: &Weights) -> Curve {
         Length::Full => (&STEPS[..], Duration::from_millis(1_500)),
         Length::Short => (&FEW_STEPS[..], Duration::from_millis(150)),
     };
+    let mut pace = Pace::of(words);
     let points = steps.iter().map(|&step| {
-        let work = Work::lasting(Duration::from_nanos(step), words);
         let scrapes = (case.hertz > 0.0).then_some((&scrape as &(dyn Fn() + Sync), case.hertz));
         let beside = Beside { second_thread: case.second_thread, scrapes };
-        let raced = race(&work, slice::from_ref(&recorder), &beside, time);
+        let raced = race(&mut pace, Duration::from_nanos(step), slice::from_ref(&recorder), &beside, time);
         Point { step: raced.step, overhead: raced.more[0] }
     });
     Curve(points.collect())
