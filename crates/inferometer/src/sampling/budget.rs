@@ -50,6 +50,9 @@ const GROWTH: u32 = 4;
 const MEMORY: u32 = 63;
 /// With what weight the mean begins, at what samples cost with everything in the caches.
 const PRIOR: u32 = 8;
+/// One that took less than the mean goes into it as if it were of so few, while there are savings: what is saved shows
+/// that the mean is too high, and as long as it is, samples are too rare to tell.
+const DOUBTFUL: u32 = 16;
 /// After how many it is known well enough to say that a budget cannot be kept.
 const ENOUGH: u32 = 16;
 /// One that took more times the mean than this counts as this for the mean, so that what comes once in a while changes
@@ -184,7 +187,10 @@ impl ThreadState {
                 self.latest = seen;
                 self.measured = (self.measured + 1).min(MEMORY);
                 let steady = seen.clamp(1.0, MOST_TIMES * mean);
-                self.cost = mean + (steady - mean) / (self.measured + PRIOR) as f32;
+                let is_doubted = steady < mean && self.balance - self.spent >= self.most_saved(terms) / 2.0;
+                let memory = self.measured + PRIOR;
+                let memory = if is_doubted { memory.min(DOUBTFUL) } else { memory };
+                self.cost = mean + (steady - mean) / memory as f32;
                 seen
             }
             _ => mean,
@@ -547,6 +553,22 @@ mod tests {
         share_used(&mut thread, 200);
         let used = share_used(&mut thread, 100);
         assert!((0.000_85..0.001).contains(&used), "{used}");
+    }
+
+    #[test]
+    fn what_the_first_samples_cost_is_soon_forgotten_though_few_follow() {
+        let mut thread = Thread::new(0.001, 10_000.0);
+        let mut series: Vec<Series> = (0..20).map(|_| Series::new()).collect();
+        let (begin, mut before) = (thread.now, 0);
+        while thread.now < begin + 3_000_000_000 {
+            thread.now += 100_000;
+            series.iter_mut().for_each(|series| thread.event(series));
+            if thread.cost > 240.0 && thread.now > begin + 300_000_000 {
+                (thread.cost, before) = (240.0, thread.spent.len());
+            }
+        }
+        let used = thread.spent[before..].iter().map(|sample| sample.1).sum::<f64>() / 2.7e9;
+        assert!((0.000_84..0.001).contains(&used), "{used}");
     }
 
     #[test]
