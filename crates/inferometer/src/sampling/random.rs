@@ -23,13 +23,16 @@ impl SplitMix64 {
 
 /// A random number of this thread.
 pub(crate) fn draw() -> u64 {
-    let mut random = SplitMix64(STATE.get());
-    if random.0 == 0 {
-        random.0 = seed();
-    }
-    let drawn = random.draw();
-    STATE.set(random.0);
-    drawn
+    // Looked for once, which may be a call.
+    STATE.with(|state| {
+        let mut random = SplitMix64(state.get());
+        if random.0 == 0 {
+            random.0 = seed();
+        }
+        let drawn = random.draw();
+        state.set(random.0);
+        drawn
+    })
 }
 
 fn mixed(mut z: u64) -> u64 {
