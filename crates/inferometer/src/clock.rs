@@ -72,9 +72,11 @@ fn counter() -> u64 {
     COUNTER_CLOCK.get_or_init(quanta::Clock::new).raw()
 }
 
+/// By its calling convention it does not unwind: else whoever asks for the time would have to be ready for that, and keep
+/// a timer in memory that fits into registers.
 #[cold]
 #[inline(never)]
-fn now_without_counter() -> u64 {
+extern "C" fn now_without_counter() -> u64 {
     match STATE.source.load(Acquire) {
         MOCK => STATE.mocked.load(Relaxed),
         MONOTONIC => {

@@ -146,12 +146,14 @@ fn event(batches: u32) -> Option<()> {
 /// foresee them.
 fn sample(batches: u32) -> Option<()> {
     let [often] = timed(1, Sampling::EveryN(OFTEN))?.try_into().ok()?;
-    let (from_outside, unseen) = samples(&often, batches * CALLS);
+    let Samples { measured, unseen, others } = samples(&often, batches * CALLS);
     // None where another thread records to shared cells.
-    if !unseen.is_empty() {
+    if !measured.is_empty() && !others.is_empty() {
         let event = costs::SAMPLED.event.hot().get();
-        costs::SAMPLED.sample.follow(median(from_outside) - event, batches);
+        let measured = median(measured);
+        costs::SAMPLED.sample.follow(measured - event, batches);
         costs::SAMPLED.besides.follow(median(unseen) - event, batches);
+        costs::SAMPLED.measuring.follow(measured - median(others), batches);
     }
     Some(())
 }
@@ -212,29 +214,46 @@ fn time_of(batches: u32, mut call: impl FnMut(u32)) -> f32 {
     median((0..=BATCHES_EACH * batches).map(batch).skip(1).collect())
 }
 
-/// What the samples among so many sections cost that measure themselves, as seen from outside; and how much of that they
-/// do not see. With what counting costs.
-fn samples(histogram: &Histogram, sections: u32) -> (Vec<f32>, Vec<f32>) {
+/// What was seen of samples from outside, with what counting costs.
+#[derive(Debug, Default)]
+struct Samples {
+    /// What those cost that measure themselves.
+    measured: Vec<f32>,
+    /// How much of that they do not see.
+    unseen: Vec<f32>,
+    /// What the others cost.
+    others: Vec<f32>,
+}
+
+/// Those among so many sections.
+fn samples(histogram: &Histogram, sections: u32) -> Samples {
     let known = costs::SAMPLED.besides.get();
-    let section = |_| {
+    let mut samples = Samples::default();
+    for _ in 0..sections {
         work();
         let mut times = [0; 5];
+        let mut is_sample = false;
         let own = sampling::own_account(|| {
             times[0] = clock::now();
             let timer = histogram.start();
             times[1] = clock::now();
             work();
             times[2] = clock::now();
-            timer.stop();
+            is_sample = timer.stop().is_some();
             times[3] = clock::now();
             times[4] = clock::now();
-        })?;
+        });
         let nanos = |from: usize| clock::nanos(clock::ticks_between(times[from], times[from + 1])) as f32;
         // Each of these contains a reading of the clock, and the last one nothing else.
         let cost = nanos(0) + nanos(2) - 2.0 * nanos(3);
-        Some((cost, cost - (own - known)))
-    };
-    (0..sections).filter_map(section).unzip()
+        if let Some(own) = own {
+            samples.measured.push(cost);
+            samples.unseen.push(cost - (own - known));
+        } else if is_sample {
+            samples.others.push(cost);
+        }
+    }
+    samples
 }
 
 /// Of at least one number.

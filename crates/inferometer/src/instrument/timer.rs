@@ -198,10 +198,7 @@ impl<T: Timed> Histogram<T> {
         }
         let slot = self.timing_slot();
         let chunk = storage::chunk(slot);
-        // One branch for all that is rare.
-        if chunk.is_null() || count(chunk, slot) {
-            // Here, so that a sample sees how the code of its beginning is fetched.
-            let entered = clock::now();
+        if let Some(entered) = entered(chunk, slot) {
             let Begun { drawn, start } = self.begin(slot, chunk, entered, true);
             (timer.drawn, timer.start, timer.sample) = (drawn, start, SAMPLE.get());
         }
@@ -243,9 +240,9 @@ impl<T: Observation> Histogram<T> {
         }
         let slot = self.timing_slot();
         let chunk = storage::chunk(slot);
-        if chunk.is_null() || count(chunk, slot) {
+        if let Some(entered) = entered(chunk, slot) {
             // The histogram outlives the call, so nothing needs to be kept.
-            let Begun { drawn, start } = self.begin(slot, chunk, clock::now(), false);
+            let Begun { drawn, start } = self.begin(slot, chunk, entered, false);
             if !drawn.is_not() {
                 let sample = SAMPLE.get();
                 end_with::<T>(drawn, start, sample, value());
@@ -297,11 +294,11 @@ impl<T: Observation> Histogram<T> {
         match storage::touch(slot)? {
             Cells::Own(chunk, _) => {
                 calibration::ensure();
-                let is_drawn = Cell::new(false);
+                let word = Cell::new(0);
                 measured(&costs::SAMPLED.event, (chunk, slot), calibration::chunk(), |(chunk, slot)| {
-                    is_drawn.set(count(chunk, slot));
+                    word.set(count(chunk, slot));
                 });
-                if is_drawn.get() { self.take(chunk, slot, entered) } else { None }
+                if block::is_drawn(word.get()) { self.take(chunk, slot, entered) } else { None }
             }
             shared => {
                 // A thread that is ending, or an allocator: the shared cells have no countdown. All events are taken,
@@ -316,17 +313,21 @@ impl<T: Observation> Histogram<T> {
     #[inline(always)]
     fn take(&self, chunk: *const AtomicU64, slot: Slot, entered: u64) -> Option<Sample> {
         let random = sampling::draw();
-        let mut is_measured = random.is_multiple_of(MEASURED);
+        let is_measured = entered != UNMEASURED;
         let timing: &Timing = self.known_series()?.timing()?;
         let state = timing.state(slot).offset();
         let cell = |at: usize| storage::cell(chunk, state + at);
         let block = Block::from_bits(cell(BLOCK).load(order::CELL));
+        // One after so many, not at random: the processor is to foresee it.
+        let mut next_is_measured = cell(SAMPLES).load(order::CELL).is_multiple_of(MEASURED);
         let weight = match timing.sampling() {
             Sampling::Always => 1,
             Sampling::EveryN(n) => n,
             Sampling::Budget(share) => {
-                // What it cost is planned with; the others only need it for the account.
-                is_measured = true;
+                // What they cost is planned with; the others only need it for the account.
+                next_is_measured = true;
+                // It may have been sampled in another way up to now.
+                let entered = if is_measured { entered } else { clock::now() };
                 let last = cell(LAST).load(order::CELL);
                 let ticks = last.saturating_sub(cell(BEFORE_LAST).load(order::CELL));
                 let events = cell(LAST_GAP).load(order::CELL) as u32;
@@ -346,14 +347,30 @@ impl<T: Observation> Histogram<T> {
         let word = storage::cell(chunk, slot.offset());
         let (next, counted) = block.next(word.load(order::CELL), weight, random);
         cell(BLOCK).store(next.to_bits(), order::CELL);
-        word.store(counted, order::CELL);
+        word.store(if next_is_measured { counted } else { block::unmeasured(counted) }, order::CELL);
         Some(Sample { word: slot, weight: block.weight(), is_measured })
     }
 }
 
-/// Counts an event in cells that are this thread's own, and says whether it is the one that was drawn.
+/// For a sample that does not measure what it costs: it does not ask for the time.
+const UNMEASURED: u64 = 0;
+
+/// Counts an event in `chunk`. If this is the one that was drawn, or it cannot be counted here, returns when that began,
+/// or [`UNMEASURED`].
+///
+/// The clock is read here, so that a sample sees how the code of its beginning is fetched.
 #[inline(always)]
-fn count(chunk: *const AtomicU64, slot: Slot) -> bool {
+fn entered(chunk: *const AtomicU64, slot: Slot) -> Option<u64> {
+    if chunk.is_null() {
+        return Some(clock::now());
+    }
+    let word = count(chunk, slot);
+    block::is_drawn(word).then(|| if block::is_measured(word) { clock::now() } else { UNMEASURED })
+}
+
+/// Counts an event in cells that are this thread's own.
+#[inline(always)]
+fn count(chunk: *const AtomicU64, slot: Slot) -> u64 {
     block::count(storage::cell(chunk, slot.offset()))
 }
 

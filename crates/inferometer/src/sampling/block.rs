@@ -1,8 +1,9 @@
 //! The state of one series on one thread, and the draw.
 //!
 //! One word counts the events and counts down to the next one that is timed, so that an event costs one addition: its
-//! low 44 bits grow by one, its high 20 bits fall by one. When the high part becomes negative the event is the one that
-//! was drawn. A fresh word is zero, which makes the first event a drawn one. The scraper reads the low part.
+//! low 43 bits grow by one, its high 20 bits fall by one. When the high part becomes negative the event is the one that
+//! was drawn. A fresh word is zero, which makes the first event a drawn one. The scraper reads the low part. The bit
+//! between them says whether the drawn event does not measure what it costs: that has to be known before the clock is read.
 //!
 //! The position in the next block is drawn when the event of this block comes up: as many events go by as this block has
 //! left, and then as many as come before the position in the next one. So there is one slow step for each sample.
@@ -30,15 +31,21 @@
 
 use crate::sync::{AtomicU64, order};
 
-/// How many bits count events. They wrap after 2^44, half a year of a million a second; the reader follows that. (The
-/// carry then shifts one sample by one event.)
-const EVENT_BITS: u32 = 44;
-
-/// What an event adds to the word.
-pub(crate) const EVENT: u64 = 1_u64.wrapping_sub(1 << EVENT_BITS);
+/// How many bits count events. They wrap after 2^43, a hundred days of a million a second; the reader follows that. (The
+/// carry then decides once whether a sample measures itself, or shifts one by one event.)
+const EVENT_BITS: u32 = 43;
 
 /// The part of the word that counts events.
-const EVENTS: u64 = (1 << EVENT_BITS) - 1;
+const EVENTS: u64 = UNMEASURED - 1;
+
+/// Set when the next sample does not measure what it costs.
+const UNMEASURED: u64 = 1 << EVENT_BITS;
+
+/// The lowest bit of the part that counts down.
+const COUNTDOWN: u64 = UNMEASURED << 1;
+
+/// What an event adds to the word.
+pub(crate) const EVENT: u64 = 1_u64.wrapping_sub(COUNTDOWN);
 
 /// The largest weight of a sample: two blocks must fit into the signed countdown.
 pub(crate) const MAX_WEIGHT: u32 = 1 << 18;
@@ -49,20 +56,32 @@ pub(crate) fn is_drawn(word: u64) -> bool {
     (word as i64) < 0
 }
 
-/// Counts an event in a word whose only writer is this thread, and says whether it is the one that was drawn.
+/// Whether the sample that the word counts down to measures what it costs.
 #[inline(always)]
-pub(crate) fn count(word: &AtomicU64) -> bool {
-    let counted = word.load(order::CELL).wrapping_add(EVENT);
-    word.store(counted, order::CELL);
-    is_drawn(counted)
+pub(crate) fn is_measured(word: u64) -> bool {
+    word & UNMEASURED == 0
 }
 
-/// How many events a word, or a sum of words, has counted; modulo 2^44.
+/// The word with a sample that does not.
+pub(crate) fn unmeasured(word: u64) -> u64 {
+    word | UNMEASURED
+}
+
+/// Counts an event in a word whose only writer is this thread. Returns the word, which says whether this is the one that
+/// was drawn.
+#[inline(always)]
+pub(crate) fn count(word: &AtomicU64) -> u64 {
+    let counted = word.load(order::CELL).wrapping_add(EVENT);
+    word.store(counted, order::CELL);
+    counted
+}
+
+/// How many events a word, or a sum of words, has counted; modulo 2^43.
 pub(crate) fn events(words: u64) -> u64 {
     words & EVENTS
 }
 
-/// How many events are between `before` and `now`, both counted modulo 2^44.
+/// How many events are between `before` and `now`, both counted modulo 2^43.
 pub(crate) fn events_between(before: u64, now: u64) -> u64 {
     now.wrapping_sub(before) & EVENTS
 }
@@ -102,14 +121,14 @@ impl Block {
         self.weight.max(1)
     }
 
-    /// The next block, which has `weight` events, and the word with which the countdown to its drawn event begins.
-    /// `word` is the one that the present event made.
+    /// The next block, which has `weight` events, and the word with which the countdown to its drawn event begins, which
+    /// is one that measures itself. `word` is the one that the present event made.
     pub(crate) fn next(self, word: u64, weight: u32, random: u64) -> (Block, u64) {
         let weight = weight.clamp(1, MAX_WEIGHT);
         let position = ((u128::from(random) * u128::from(weight)) >> 64) as u32;
         let until = self.rest + position;
         let block = Block { weight, rest: weight - 1 - position, gap: until + 1 };
-        (block, word & EVENTS | u64::from(until) << EVENT_BITS)
+        (block, (word & EVENTS) | (u64::from(until) * COUNTDOWN))
     }
 }
 
@@ -117,6 +136,22 @@ impl Block {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_sample_that_does_not_measure_itself_comes_up_and_is_counted_like_another() {
+        let (_, next) = Block::default().next(EVENT, 300, 1 << 63);
+        let mut words = [next, unmeasured(next)];
+        for at in 2.. {
+            words = words.map(|word| EVENT.wrapping_add(word));
+            let [one, other] = words;
+            assert_eq!([events(one), events(other)], [at, at]);
+            assert!(is_measured(one) && !is_measured(other));
+            assert_eq!(is_drawn(one), is_drawn(other));
+            if is_drawn(one) {
+                return assert_eq!(at, 152);
+            }
+        }
+    }
 
     proptest! {
         #[test]

@@ -74,6 +74,8 @@ pub(crate) struct Terms {
     pub(crate) event_cost: f32,
     /// What a sample costs where nothing is known yet.
     pub(crate) sample_cost: f32,
+    /// By how much one is cheaper that does not measure itself.
+    pub(crate) measuring: f32,
 }
 
 /// What a thread knows of all its timed series.
@@ -178,7 +180,7 @@ impl ThreadState {
         self.latest = 0.0;
     }
 
-    /// Books what a sample has cost, by its own account if it has one, and returns that.
+    /// Books what a sample has cost, which it has seen if it measured itself, and returns that.
     #[inline(always)]
     pub(crate) fn charge(&mut self, seen: Option<f32>, terms: &Terms) -> f32 {
         let mean = self.cost(terms);
@@ -186,14 +188,15 @@ impl ThreadState {
             Some(seen) if seen < LONGEST => {
                 self.latest = seen;
                 self.measured = (self.measured + 1).min(MEMORY);
-                let steady = seen.clamp(1.0, MOST_TIMES * mean);
+                let steady = seen.min(MOST_TIMES * mean).max(1.0);
                 let is_doubted = steady < mean && self.balance - self.spent >= self.most_saved(terms) / 2.0;
                 let memory = self.measured + PRIOR;
                 let memory = if is_doubted { memory.min(DOUBTFUL) } else { memory };
                 self.cost = mean + (steady - mean) / memory as f32;
                 seen
             }
-            _ => mean,
+            Some(_) => mean,
+            None => mean - terms.measuring.min(mean / 2.0),
         };
         self.spent += cost;
         cost
@@ -204,14 +207,14 @@ impl ThreadState {
         let ms = terms.budget * NANOS_PER_MS;
         let passed = if self.settled_at == 0 { 0 } else { now.saturating_sub(self.settled_at) };
         let earned = passed as i64 as f32 * terms.nanos_per_tick * TARGET * terms.budget;
-        self.balance = (self.balance - self.spent + earned).clamp(-MOST_OWED * ms, self.most_saved(terms));
+        self.balance = (self.balance - self.spent + earned).min(self.most_saved(terms)).max(-MOST_OWED * ms);
         (self.spent, self.settled_at) = (0.0, now);
     }
 
     /// How much the account holds, in nanoseconds.
     fn most_saved(&self, terms: &Terms) -> f32 {
         let ms = terms.budget * NANOS_PER_MS;
-        self.cost(terms).clamp(LEAST_SAVED * ms, MOST_SAVED * ms)
+        self.cost(terms).min(MOST_SAVED * ms).max(LEAST_SAVED * ms)
     }
 
     /// Chooses the next block of a series whose share is at most `share`. `random` is a draw.
@@ -330,7 +333,8 @@ mod tests {
     use super::super::block::{Block, EVENT, is_drawn};
     use super::*;
 
-    const TERMS: Terms = Terms { budget: 0.001, nanos_per_tick: 1.0, event_cost: 1.5, sample_cost: 60.0 };
+    const TERMS: Terms =
+        Terms { budget: 0.001, nanos_per_tick: 1.0, event_cost: 1.5, sample_cost: 60.0, measuring: 20.0 };
 
     /// One timed series of a simulated thread, whose samples cost what they do.
     struct Series {
@@ -588,6 +592,17 @@ mod tests {
             let weight = series.block.weight();
             assert!(weight <= 20 * before, "{weight}, and {before} before");
         }
+    }
+
+    #[test]
+    fn a_sample_that_does_not_measure_itself_costs_what_the_others_do_less_the_measuring() {
+        let mut state = ThreadState::new();
+        assert_eq!(state.charge(None, &TERMS), 40.0);
+        (0..1_000).for_each(|_| _ = state.charge(Some(100.0), &TERMS));
+        assert!((79.0..80.5).contains(&state.charge(None, &TERMS)));
+        // It is no free one, however little the others cost.
+        (0..1_000).for_each(|_| _ = state.charge(Some(10.0), &TERMS));
+        assert!((4.9..5.5).contains(&state.charge(None, &TERMS)));
     }
 
     #[test]

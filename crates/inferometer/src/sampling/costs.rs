@@ -102,10 +102,12 @@ pub(crate) static OBSERVE: Cost = Cost::usually(3.0, SEVERAL_CELLS);
 #[repr(align(64))]
 pub(crate) struct Sampled {
     budget: AtomicU32,
-    /// A section that is timed, less what it would cost not to be.
+    /// A section that is timed, and measures what that costs; less what it would cost not to be timed.
     pub(crate) sample: Hot,
     /// What a sample does not see of itself: how it is called, and what it does after its last look at the clock.
     pub(crate) besides: Hot,
+    /// By how much a sample is cheaper that does not measure itself.
+    pub(crate) measuring: Hot,
     /// An event that is not timed.
     pub(crate) event: Cost,
 }
@@ -114,6 +116,7 @@ pub(crate) static SAMPLED: Sampled = Sampled {
     budget: AtomicU32::new((super::DEFAULT_BUDGET as f32).to_bits()),
     sample: Hot::usually(100.0),
     besides: Hot::usually(40.0),
+    measuring: Hot::usually(20.0),
     event: Cost::usually(1.5, ONE_CELL),
 };
 
@@ -135,6 +138,7 @@ impl Sampled {
             nanos_per_tick: clock::nanos_per_tick(),
             event_cost: self.event.hot.get(),
             sample_cost: self.sample.get(),
+            measuring: self.measuring.get(),
         }
     }
 

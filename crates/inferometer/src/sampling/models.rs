@@ -46,7 +46,7 @@ impl Sampler {
     }
 
     fn event(&self) {
-        if count(self.cell(WORD)) {
+        if is_drawn(count(self.cell(WORD))) {
             let block = Block::from_bits(self.cell(BLOCK).load(order::CELL));
             let (next, word) = block.next(self.cell(WORD).load(order::CELL), WEIGHT, self.random);
             self.cell(BLOCK).store(next.to_bits(), order::CELL);

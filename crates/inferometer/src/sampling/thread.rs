@@ -2,6 +2,7 @@
 
 use super::budget::{Plan, Seen, SeriesState, Terms, ThreadState};
 use std::cell::Cell;
+use std::hint::black_box;
 use std::ptr;
 
 thread_local! {
@@ -19,7 +20,9 @@ pub(crate) fn plan(series: &mut SeriesState, seen: Seen, share: f32, terms: &Ter
 /// [`ThreadState::charge`]. The state is fetched before, so that the sample sees that too.
 #[inline(always)]
 pub(crate) fn charge(end: impl FnOnce() -> Option<f32>, terms: &Terms) -> f32 {
-    change(|state| state.charge(end(), terms))
+    black_box(cell().get().cost(terms));
+    let seen = end();
+    change(|state| state.charge(seen, terms))
 }
 
 /// Does a section, and returns what its sample cost by its own account, if there was one that measured itself.
@@ -29,18 +32,24 @@ pub(crate) fn own_account(section: impl FnOnce()) -> Option<f32> {
     STATE.get().latest()
 }
 
-/// Looks for the state once, which may be a call, and writes only what changes.
+/// Writes only what changes.
 #[inline(always)]
 fn change<R>(how: impl FnOnce(&mut ThreadState) -> R) -> R {
-    // What is passed to `with` is not inlined where it is long, and has its arguments in memory then: 15 ns of 100.
-    let cell: *const Cell<ThreadState> = STATE.with(ptr::from_ref);
-    // SAFETY: validity: it has no destructor, so it lives as long as this thread, which waits for this call. Aliasing: a
-    // cell is shared.
-    let cell = unsafe { &*cell };
+    let cell = cell();
     let mut state = cell.get();
     let result = how(&mut state);
     cell.set(state);
     result
+}
+
+/// Where this thread's state is. Not by `with`: what is passed to that is not inlined where it is long, and has its
+/// arguments in memory then, which takes 15 ns of 100.
+#[inline(always)]
+fn cell<'a>() -> &'a Cell<ThreadState> {
+    let cell: *const Cell<ThreadState> = STATE.with(ptr::from_ref);
+    // SAFETY: validity: it has no destructor, so it lives as long as this thread, and a cell cannot go to another one.
+    // Aliasing: a cell is shared.
+    unsafe { &*cell }
 }
 
 /// Runs `body`, whose timed sections do not count for this thread's budget.
