@@ -606,6 +606,17 @@ mod tests {
     }
 
     #[test]
+    fn samples_believed_to_cost_nothing_and_a_budget_of_nothing_do_no_harm() {
+        let mut state = ThreadState::new();
+        let terms = Terms { budget: 0.0, sample_cost: 0.05, ..TERMS };
+        state.charge(Some(50.0), &terms);
+        let seen = Seen { now: 1_000, ticks: 10, events: 1, weight: 1 };
+        let plan = state.plan(&mut SeriesState::default(), seen, 1.0, &terms, 0);
+        assert_eq!(plan.weight, GROWTH);
+        assert!(state.cost(&terms) > 0.1, "{}", state.cost(&terms));
+    }
+
+    #[test]
     fn a_state_survives_its_word() {
         assert_eq!(SeriesState::from_bits(0), SeriesState::default());
         for wants in [0.5, f32::INFINITY] {
