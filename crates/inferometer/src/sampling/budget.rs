@@ -40,6 +40,8 @@ const MOST_OWED: f32 = 100.0;
 const PERIOD: f32 = 100.0;
 /// How many bits count periods: they wrap after 19 days.
 const PERIOD_BITS: u32 = 24;
+/// The periods for which a part was too small have the rest of the word that periods are in.
+const LACKING_BITS: u32 = u32::BITS - PERIOD_BITS;
 /// For how many periods a budget must be too small before that is said: until then series may count as sharers that are
 /// none any more.
 const LASTING: u8 = 3;
@@ -142,11 +144,15 @@ pub(crate) struct Plan {
 impl SeriesState {
     /// Zeros are the state before the first sample.
     pub(crate) fn from_bits(bits: u64) -> Self {
-        SeriesState { wants: f32::from_bits((bits >> 32) as u32), period: bits as u32 >> 8, lacking: bits as u8 }
+        SeriesState {
+            wants: f32::from_bits((bits >> 32) as u32),
+            period: bits as u32 >> LACKING_BITS,
+            lacking: bits as u8,
+        }
     }
 
     pub(crate) fn to_bits(self) -> u64 {
-        u64::from(self.wants.to_bits()) << 32 | u64::from(self.period << 8) | u64::from(self.lacking)
+        u64::from(self.wants.to_bits()) << 32 | u64::from(self.period << LACKING_BITS) | u64::from(self.lacking)
     }
 }
 
