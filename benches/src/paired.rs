@@ -47,6 +47,13 @@ impl Difference {
         Difference { estimate: self.estimate * share, upper: self.upper * share, interval }
     }
 
+    /// In per cent with so many decimals, and its interval.
+    pub fn percent(&self, decimals: usize) -> String {
+        let [value, low, high] =
+            [self.estimate, self.interval.0, self.interval.1].map(|share| format!("{:.decimals$}", 100.0 * share));
+        format!("{value} % ({low} to {high})")
+    }
+
     /// Whether no difference at all is possible too.
     pub fn may_be_none(&self) -> bool {
         self.interval.0 <= 0.0 && self.interval.1 >= 0.0

@@ -1,6 +1,6 @@
 //! What clients that mean harm do to the steps of the thread that records.
 
-use super::clients::{Client, Make, Scene, Seen, Turn, connect, full_registry, get, scrape};
+use super::clients::{Client, Make, Scene, Seen, Turn, connect, full_registry, get, scraper};
 use super::{Length, Measured, Section, until_good};
 use crate::paired::Difference;
 use inferometer::{Collector, CollectorFamily, CollectorSink, Registry};
@@ -118,20 +118,13 @@ fn broken(_: usize, address: SocketAddr) -> Client {
 }
 
 fn scrapes(which: usize, address: SocketAddr) -> Client {
-    let request = get([
+    let headers = [
         "",
         "Accept: application/openmetrics-text;version=1.0.0\r\n",
         "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited\r\n\
          Accept-Encoding: gzip\r\n",
-    ][which % 3]);
-    let (mut socket, mut buffer) = (None, Vec::new());
-    Box::new(move || {
-        let socket = match &mut socket {
-            Some(socket) => socket,
-            none => none.insert(connect(address)?),
-        };
-        scrape(socket, &request, &mut buffer)
-    })
+    ];
+    scraper(address, headers[which % 3])
 }
 
 /// Panics, or hangs for longer than it may.
@@ -201,13 +194,8 @@ impl Outcome {
         if self.rate == 0.0 {
             return Some(format!("{}: nothing was done", case.name));
         }
-        slowed.then(|| format!("{}: {}", case.name, percent(&self.attacked)))
+        slowed.then(|| format!("{}: {}", case.name, self.attacked.percent(2)))
     }
-}
-
-fn percent(difference: &Difference) -> String {
-    let (low, high) = difference.interval;
-    format!("{:.2} % ({:.2} to {:.2})", 100.0 * difference.estimate, 100.0 * low, 100.0 * high)
 }
 
 pub(super) fn section(length: Length) -> Measured {
@@ -227,8 +215,8 @@ pub(super) fn section(length: Length) -> Measured {
         let scene = &scenes[usize::from(case.collectors)];
         let outcome = until_good(|| measure(case, scene, length), |outcome| outcome.failure(case, length).is_none());
         let Outcome { rate, rest, attacked } = &outcome;
-        let (rest, upper) = (percent(rest), 100.0 * attacked.upper);
-        let attacked = percent(attacked);
+        let (rest, upper) = (rest.percent(2), 100.0 * attacked.upper);
+        let attacked = attacked.percent(2);
         let _ = writeln!(text, "| {} | {rate:.0} | {rest} | {attacked} | {upper:.2} % |", case.name);
         failures.extend(outcome.failure(case, length));
     }

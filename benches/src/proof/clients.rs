@@ -275,8 +275,21 @@ pub(super) fn get(headers: &str) -> String {
     format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")
 }
 
+/// Scrapes with these headers, over a connection that it keeps.
+pub(super) fn scraper(address: SocketAddr, headers: &str) -> Client {
+    let request = get(headers);
+    let (mut socket, mut buffer) = (None, Vec::new());
+    Box::new(move || {
+        let socket = match &mut socket {
+            Some(socket) => socket,
+            none => none.insert(connect(address)?),
+        };
+        scrape(socket, &request, &mut buffer)
+    })
+}
+
 /// Scrapes once: sends the request and reads the whole answer, which must be the metrics.
-pub(super) fn scrape(socket: &mut TcpStream, request: &str, buffer: &mut Vec<u8>) -> io::Result<()> {
+fn scrape(socket: &mut TcpStream, request: &str, buffer: &mut Vec<u8>) -> io::Result<()> {
     socket.write_all(request.as_bytes())?;
     buffer.resize(1 << 16, 0);
     let mut filled = 0;

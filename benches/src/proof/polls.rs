@@ -1,6 +1,6 @@
 //! What scrapers that come often do to the slowest steps of the thread that records.
 
-use super::clients::{CLIENTS, Client, Scene, Seen, Turn, connect, full_registry, get, scrape};
+use super::clients::{CLIENTS, Client, Scene, Seen, Turn, full_registry, scraper};
 use super::{Length, Measured, Section, until_good};
 use crate::inputs::SplitMix64;
 use crate::paired::Difference;
@@ -39,20 +39,16 @@ pub(super) fn cases() -> Vec<&'static str> {
 
 /// One of them is Prometheus, and the others are routers.
 fn poller(which: usize, address: SocketAddr) -> Client {
-    let request = get(match which {
+    let headers = match which {
         0 => "Accept: application/openmetrics-text;version=1.0.0\r\nAccept-Encoding: gzip\r\n",
         _ => "",
-    });
-    let (mut socket, mut buffer) = (None, Vec::new());
+    };
+    let mut scrape = scraper(address, headers);
     let mut next = Instant::now();
     Box::new(move || {
         thread::sleep(next.saturating_duration_since(Instant::now()));
         next += Duration::from_secs_f64(1.0 / HERTZ);
-        let socket = match &mut socket {
-            Some(socket) => socket,
-            none => none.insert(connect(address)?),
-        };
-        scrape(socket, &request, &mut buffer)
+        scrape()
     })
 }
 
@@ -135,14 +131,9 @@ fn failures(seen: &Seen, length: Length) -> Vec<String> {
     let rare = (seen.rate < 0.8 * wanted).then(|| format!("{:.0} scrapes a second only", seen.rate));
     let slow = CASES.iter().filter(|case| case.promised).filter_map(|case| {
         let scraped = outcome(case, seen).scraped;
-        (scraped.estimate >= most).then(|| format!("{}: {}", case.name, percent(&scraped)))
+        (scraped.estimate >= most).then(|| format!("{}: {}", case.name, scraped.percent(1)))
     });
     rare.into_iter().chain(slow).collect()
-}
-
-fn percent(difference: &Difference) -> String {
-    let (low, high) = difference.interval;
-    format!("{:.1} % ({:.1} to {:.1})", 100.0 * difference.estimate, 100.0 * low, 100.0 * high)
 }
 
 fn time(nanos: f64) -> String {
@@ -159,7 +150,7 @@ pub(super) fn section(length: Length) -> Measured {
     for case in &CASES {
         let Outcome { tails, rest, scraped } = outcome(case, &seen);
         let [without, with] = tails.map(time);
-        let _ = writeln!(text, "| {} | {without} | {with} | {} | {} |", case.name, percent(&scraped), percent(&rest));
+        let _ = writeln!(text, "| {} | {without} | {with} | {} | {} |", case.name, scraped.percent(1), rest.percent(1));
     }
     let _ = writeln!(text, "\nThere were {:.0} scrapes a second.", seen.rate);
     Section { text, failures: failures(&seen, length) }.into()
