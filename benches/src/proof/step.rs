@@ -26,15 +26,15 @@ use std::time::{Duration, Instant};
 const PIECE: usize = 512;
 /// How long what is timed takes, about: several steps, or a part of one.
 const BLOCK: Duration = Duration::from_micros(50);
-/// How many durations take turns where they are there already. They are to lie in the caches, whatever ran before.
-const TIMES: usize = 256;
 /// How many steps are taken before that at least.
 const WARM_UP: usize = 4;
+/// How many durations take turns where they are there already. They are to lie in the caches, whatever ran before.
+const TIMES: usize = 256;
 /// Pairs follow each other within a disturbance, so they are no independent samples: the medians of so many stretches are.
 const STRETCHES: usize = 100;
 /// Fewer pairs than this say nothing.
 const FEWEST: usize = 8;
-/// Steps without records that take more times the shortest than this are disturbed.
+/// Steps that take more times the shortest of their kind than this, with records or without, are disturbed.
 const DISTURBED: f64 = 1.25;
 /// A race goes on for so many times as long at most, to find times in which nobody disturbs it.
 const PATIENCE: u32 = 4;
@@ -81,7 +81,7 @@ impl<'a> Pace<'a> {
     }
 
     /// So much of it that it takes about so long.
-    pub(super) fn work(&mut self, length: Duration) -> Work<'a> {
+    fn work(&mut self, length: Duration) -> Work<'a> {
         let words = self.words;
         let work = Work { words, lead: 0, half: 1, steps: 1 };
         let mut cursor = Cursor::at(0);
@@ -366,6 +366,15 @@ pub(super) fn race(
     })
 }
 
+/// Only those pairs that nobody disturbed; or all, and the interval will be wide, where nothing else is to be had.
+fn without_disturbed(pairs: Vec<Pair>, most_bare: f64) -> Vec<Pair> {
+    let recording: Vec<f64> = pairs.iter().map(|pair| pair.recording).collect();
+    let most_recording = DISTURBED * quantile(&recording, 0.05);
+    let is_undisturbed = |pair: &&Pair| pair.bare <= most_bare && pair.recording <= most_recording;
+    let undisturbed: Vec<Pair> = pairs.iter().filter(is_undisturbed).copied().collect();
+    if undisturbed.len() < FEWEST { pairs } else { undisturbed }
+}
+
 fn take_turns(
     work: &Work<'_>,
     pace: &mut Pace<'_>,
@@ -423,16 +432,7 @@ fn take_turns(
     let bare: Vec<f64> = pairs.iter().flatten().map(|pair| pair.bare).collect();
     pace.raced = pace.raced.min(quantile(&bare, 0.05) / pieces);
     let most_bare = DISTURBED * pace.raced * pieces;
-    for pairs in &mut pairs {
-        let recording: Vec<f64> = pairs.iter().map(|pair| pair.recording).collect();
-        let most_recording = DISTURBED * quantile(&recording, 0.05);
-        let is_undisturbed = |pair: &&Pair| pair.bare <= most_bare && pair.recording <= most_recording;
-        let undisturbed: Vec<Pair> = pairs.iter().filter(is_undisturbed).copied().collect();
-        // Else nothing but disturbed times is to be had, and the interval will be wide.
-        if undisturbed.len() >= FEWEST {
-            *pairs = undisturbed;
-        }
-    }
+    let pairs: Vec<Vec<Pair>> = pairs.into_iter().map(|pairs| without_disturbed(pairs, most_bare)).collect();
     let difference = |pairs: &Vec<Pair>| {
         let stretch = pairs.len().div_ceil(STRETCHES).max(1);
         let median = |stretch: &[Pair]| quantile(&stretch.iter().map(|pair| pair.ratio).collect::<Vec<_>>(), 0.5);
